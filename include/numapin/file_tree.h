@@ -1,0 +1,89 @@
+// The only door to files for every source: the live "/", a directory, a tar, a recording, a map in a test.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "numapin/result.h"
+
+namespace numapin {
+
+/// A read-only tree of small text files (sysfs, procfs). Paths are absolute ("/sys/devices/system/cpu/online");
+/// symbolic links are followed inside the tree and never lead out of it.
+class FileTree {
+ public:
+  virtual ~FileTree() = default;
+  /// The whole content. Errors: kNotFound, kDenied, kNotRecorded, kSystem.
+  virtual Result<std::string> read(std::string_view path) const = 0;
+  /// Names of the entries of a directory, sorted, without "." and "..".
+  virtual Result<std::vector<std::string>> list(std::string_view path) const = 0;
+  /// The path with every symbolic link followed (realpath(3), seen from the tree's root).
+  virtual Result<std::string> resolve(std::string_view path) const = 0;
+};
+
+/// The real tree below `root` ("/" is the live machine).
+std::unique_ptr<FileTree> make_dir_tree(const std::filesystem::path& root);
+
+/// An in-memory tree: recordings, tars, tests. Directories exist by what is below them.
+class MapTree final : public FileTree {
+ public:
+  MapTree() = default;
+  explicit MapTree(std::map<std::string, std::string> files);
+  void add_file(std::string path, std::string content);
+  void add_link(std::string path, std::string target);  ///< target absolute, or relative to the link's directory
+  void add_dir(std::string path);                       ///< a directory that may be empty
+  /// A path that was looked at and failed when the recording was made.
+  void add_failure(std::string path, Error::Kind kind);
+  /// From now on a path that is in no entry is kNotRecorded instead of kNotFound.
+  void set_strict(bool strict) { strict_ = strict; }
+
+  Result<std::string> read(std::string_view path) const override;
+  Result<std::vector<std::string>> list(std::string_view path) const override;
+  Result<std::string> resolve(std::string_view path) const override;
+
+  const std::map<std::string, std::string>& files() const { return files_; }
+
+ private:
+  struct Entry;
+  Result<std::string> find(std::string_view path, std::string_view verb) const;
+  std::map<std::string, std::string> files_;
+  std::map<std::string, std::string> links_;
+  std::map<std::string, std::set<std::string>> dirs_;
+  std::map<std::string, Error::Kind> failures_;
+  bool strict_ = false;
+};
+
+/// Passes every question on and remembers the answers, the failures too: what `snapshot` writes.
+class RecordingTree final : public FileTree {
+ public:
+  explicit RecordingTree(const FileTree& inner) : inner_(inner) {}
+  Result<std::string> read(std::string_view path) const override;
+  Result<std::vector<std::string>> list(std::string_view path) const override;
+  Result<std::string> resolve(std::string_view path) const override;
+
+  struct Record {
+    std::map<std::string, Result<std::string>> reads;
+    std::map<std::string, Result<std::vector<std::string>>> lists;
+    std::map<std::string, Result<std::string>> resolves;
+  };
+  const Record& record() const { return record_; }
+
+ private:
+  const FileTree& inner_;
+  mutable Record record_;
+};
+
+/// A tar archive (plain, gzip, bzip2, xz) of a file tree. The directory inside that plays "/" is found by
+/// looking for "sys/" or "proc/". Nothing is written to disk. Errors: kBadInput with what is wrong.
+Result<std::unique_ptr<FileTree>> make_tar_tree(std::string_view bytes, const std::string& name);
+
+/// A file as text, decompressed where it is gzip, bzip2 or xz (by its first bytes).
+/// `limit_bytes` bounds the result: a bomb is kBadInput.
+Result<std::string> decompress(std::string bytes, const std::string& name, std::size_t limit_bytes);
+
+}  // namespace numapin
