@@ -21,7 +21,8 @@ struct Session {
   std::ostream& out;  ///< the result
   std::ostream& err;  ///< for people
   bool color_out = false, color_err = false;  ///< a terminal, and NO_COLOR is not set
-  int width = 80;                             ///< columns of the terminal; 80 when it is none
+  bool unicode_out = false;                   ///< a terminal in a UTF-8 locale
+  int width = 80;                             ///< columns of the terminal, or $COLUMNS; 80 when it is none
   const FileTree& live;                       ///< "/"
   std::map<std::string, std::string> env;
   /// Loaded on first use; null where there is no driver.

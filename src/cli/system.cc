@@ -1,0 +1,26 @@
+#include "cli/session.h"
+#include "numapin/sources.h"
+
+namespace numapin::cli {
+namespace {
+
+bool names_visible_gpus(std::string_view variable) {
+  for (std::string_view name : {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
+                                "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK"}) {
+    if (variable == name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<System> Session::system(const std::string& machine_option) const {
+  if (!machine_option.empty()) return open_machine(machine_option);
+  std::map<std::string, std::string> visible;
+  for (const auto& [name, value] : env) {
+    if (names_visible_gpus(name)) visible.emplace(name, value);
+  }
+  return discover(live, nvml(), std::move(visible));
+}
+
+}  // namespace numapin::cli
