@@ -27,6 +27,7 @@ enum class CpuScope {
 enum class MemoryMode {
   kDefault,             ///< kernel default, first touch (MPOL_DEFAULT)
   kPreferred,           ///< preferred-many on the nodes, spill elsewhere when full
+  kPreferredOne,        ///< MPOL_PREFERRED: the first of the nodes, spill elsewhere when full (numactl --preferred)
   kBind,                ///< only these nodes; allocation fails when they are full
   kInterleave,
   kWeightedInterleave,  ///< kernel 6.9 and later
