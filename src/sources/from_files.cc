@@ -1,0 +1,15 @@
+#include "sources/read.h"
+#include "sources/sysfs.h"
+
+namespace numapin {
+
+Result<Machine> from_files(const FileTree& tree) {
+  Machine m;
+  NUMAPIN_CHECK_OK(sources::add_cpu_list(tree, m));
+  sources::add_nodes(tree, m);
+  sources::add_cores(tree, m);
+  sources::add_names(tree, m);
+  return m;
+}
+
+}  // namespace numapin
