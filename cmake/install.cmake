@@ -1,0 +1,31 @@
+# The library numapin::numapin (one shared library of every layer but the command line), its headers, the program.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(NUMAPIN_LIBRARY_LAYERS numapin_pure numapin_files numapin_gpu numapin_sources numapin_os)
+file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/library.cc CONTENT "// The library's objects come from its layers.\n")
+add_library(numapin_library SHARED ${PROJECT_BINARY_DIR}/library.cc)
+foreach(layer IN LISTS NUMAPIN_LIBRARY_LAYERS)
+  get_target_property(type ${layer} TYPE)
+  if(type STREQUAL STATIC_LIBRARY)
+    target_link_libraries(numapin_library PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,${layer}>)
+  endif()
+endforeach()
+target_include_directories(numapin_library INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                                     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_compile_features(numapin_library INTERFACE cxx_std_20)
+set_target_properties(numapin_library PROPERTIES OUTPUT_NAME numapin EXPORT_NAME numapin
+                      VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+add_library(numapin::numapin ALIAS numapin_library)
+
+install(TARGETS numapin RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS numapin_library EXPORT numapinTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY include/numapin DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT numapinTargets NAMESPACE numapin:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/numapin)
+configure_package_config_file(cmake/numapinConfig.cmake.in numapinConfig.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/numapin)
+write_basic_package_version_file(numapinConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/numapinConfig.cmake ${PROJECT_BINARY_DIR}/numapinConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/numapin)
+configure_file(cmake/numapin.pc.in numapin.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/numapin.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
