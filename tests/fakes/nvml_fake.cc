@@ -72,7 +72,8 @@ void fill_pci(const std::string& address, const std::string& device_id, numapin:
 
 /// The address of the peer that `link` ends in; links count over the peers in order, then over the switches.
 std::string peer_of(const json& gpu, unsigned link) {
-  for (const auto& [address, count] : gpu.value("peers", json::object()).items()) {
+  const auto peers = gpu.value("peers", json::object());
+  for (const auto& [address, count] : peers.items()) {
     if (link < count.get<unsigned>()) return address;
     link -= count.get<unsigned>();
   }
@@ -80,7 +81,8 @@ std::string peer_of(const json& gpu, unsigned link) {
 }
 unsigned peer_links(const json& gpu) {
   unsigned n = 0;
-  for (const auto& [address, count] : gpu.value("peers", json::object()).items()) n += count.get<unsigned>();
+  const auto peers = gpu.value("peers", json::object());
+  for (const auto& [address, count] : peers.items()) n += count.get<unsigned>();
   return n;
 }
 
