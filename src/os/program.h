@@ -1,0 +1,20 @@
+// Finding a program as execvp(3) does, and becoming it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "numapin/result.h"
+
+namespace numapin {
+
+/// The file that `name` means: itself where it has a slash, else the first executable one in the directories of
+/// `path_variable` (the value of PATH). Errors: kNotFound (exit status 127), kDenied (126).
+Result<std::string> find_program(const std::string& name, std::string_view path_variable);
+
+/// Replaces this process by `file`, with `words` as its arguments (words[0] as the user typed it) and the environment
+/// as it is now. Returns only on failure. A file without "#!" is given to /bin/sh, as execvp(3) does.
+Error become(const std::string& file, const std::vector<std::string>& words);
+
+}  // namespace numapin
