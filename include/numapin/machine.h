@@ -121,6 +121,8 @@ struct PciLink {
   int width = 0;
   /// 1..7; 0 when the rate is none of the standard's
   int generation() const;
+  /// Gigabyte (1e9) a second in one direction, after line coding (8b/10b up to 5 GT/s) and before packet headers.
+  double gb_per_s() const;
   bool operator==(const PciLink&) const = default;
 };
 

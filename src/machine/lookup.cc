@@ -26,9 +26,6 @@ NodeSet nodes_where(const Machine& m, Predicate is_wanted) {
 
 bool may_have_memory(const NumaNode& node) { return node.memory_total_bytes.value_or(1) > 0; }
 
-/// Bytes a second and direction in units of 1e8, near enough to rank links: 8b/10b coding up to 5 GT/s.
-double rate(const PciLink& link) { return link.gt_per_s * link.width * (link.gt_per_s < 8 ? 0.8 : 128.0 / 130.0); }
-
 }  // namespace
 
 const NumaNode* find_node(const Machine& m, NodeId id) {
@@ -94,7 +91,7 @@ std::optional<NarrowestLink> narrowest_link(const Machine& m, const PciDevice& d
   std::optional<NarrowestLink> narrowest;
   const auto consider = [&](const PciDevice& d) {
     if (!d.link || d.link->width <= 0 || d.link->gt_per_s <= 0) return;
-    if (!narrowest || rate(*d.link) < rate(narrowest->link)) narrowest = NarrowestLink{*d.link, d.address};
+    if (!narrowest || d.link->gb_per_s() < narrowest->link.gb_per_s()) narrowest = NarrowestLink{*d.link, d.address};
   };
   consider(device);
   for (const auto* bridge : upstream(m, device)) consider(*bridge);

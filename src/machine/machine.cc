@@ -128,4 +128,9 @@ int PciLink::generation() const {
   return 0;
 }
 
+double PciLink::gb_per_s() const {
+  const double coding = gt_per_s < 8 ? 8.0 / 10 : 128.0 / 130;
+  return gt_per_s * width * coding / 8;
+}
+
 }  // namespace numapin
