@@ -1,0 +1,101 @@
+// A running process as the kernel shows it: threads and masks, pages per node, GPUs it has open.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "numapin/file_tree.h"
+#include "numapin/machine.h"
+
+namespace numapin {
+
+using NodeBytes = std::map<int, std::uint64_t>;  ///< node number -> bytes
+std::uint64_t total_bytes(const NodeBytes& b);
+void add_bytes(NodeBytes& to, const NodeBytes& from);
+
+struct ThreadInfo {
+  int tid = 0;                       ///< key
+  std::string name;                  ///< comm, at most 15 bytes
+  char state = '?';                  ///< R S D Z T ... of proc(5)
+  CpuSet allowed_cpus;               ///< Cpus_allowed_list; may name CPUs that are offline or do not exist
+  std::optional<int> last_cpu;       ///< field 39 of stat
+  std::optional<std::uint64_t> voluntary_switches, involuntary_switches;
+  std::optional<std::uint64_t> migrations;  ///< se.nr_migrations of /proc/PID/sched, where the kernel has it
+  std::uint64_t cpu_ticks = 0;       ///< user + system time in clock ticks (sysconf(_SC_CLK_TCK))
+  bool operator==(const ThreadInfo&) const = default;
+};
+
+/// Pages of one mapping: one line of numa_maps.
+struct Vma {
+  std::uint64_t start = 0;           ///< key: address
+  std::string policy;                ///< "default", "bind:0", "prefer:1", "interleave:0-1", ...: the mapping's own or, if it has none, the process's
+  std::string file;                  ///< path, or "" for anonymous memory
+  enum class Use { kAnon, kHeap, kStack, kHuge, kShared, kFile } use = Use::kAnon;
+  NodeBytes bytes;
+  bool operator==(const Vma&) const = default;
+};
+
+struct ProcessMemory {
+  /// The four rows of `numastat -p`; private holds all that is none of the other three, file pages too.
+  NodeBytes huge, heap, stack, private_;
+  NodeBytes anon, shared, file;      ///< parts of private_: anonymous, shared memory, page cache of files
+  std::string policy;                ///< what most mappings have: the process's policy
+  std::vector<Vma> own_policy;       ///< mappings with pages whose policy differs from `policy`
+  std::uint64_t locked_bytes = 0;    ///< VmLck
+  std::uint64_t pinned_bytes = 0;    ///< VmPin: RDMA and VFIO pins; the NVIDIA driver's pins are not counted by the kernel
+  NodeBytes total() const;
+  /// What can be moved and matters: everything but the page cache of files.
+  NodeBytes own() const;
+  bool operator==(const ProcessMemory&) const = default;
+};
+
+struct ProcessInfo {
+  int pid = 0;                       ///< key
+  int parent = 0;
+  std::string name;
+  std::string command;               ///< the command line, blanks between arguments; "" for a kernel thread
+  std::optional<int> uid;
+  std::uint64_t start_ticks = 0;     ///< since boot; with the pid it names the process for good
+  NodeSet allowed_mems;
+  std::vector<ThreadInfo> threads;   ///< by tid
+  std::optional<ProcessMemory> memory;
+  std::vector<int> gpu_minors;       ///< /dev/nvidiaN held open
+  std::vector<int> render_minors;    ///< /dev/dri/renderDN held open
+  bool opens_kfd = false;            ///< /dev/kfd held open
+  std::vector<std::string> denied;   ///< what this user may not see: "numa_maps: Permission denied"
+  bool operator==(const ProcessInfo&) const = default;
+};
+
+/// Sums the lines of /proc/PID/numa_maps. Lines that make no sense are passed over (a process may end while it is read).
+/// `page_bytes` is the base page size, used where a line has no kernelpagesize_kB (kernels before 3.0);
+/// `huge_page_bytes` likewise for huge mappings.
+ProcessMemory parse_numa_maps(std::string_view text, std::uint64_t page_bytes, std::uint64_t huge_page_bytes);
+/// One line of it.
+std::optional<Vma> parse_numa_maps_line(std::string_view line, std::uint64_t page_bytes, std::uint64_t huge_page_bytes);
+
+/// Fields of /proc/PID/stat; the name may hold blanks and parentheses. Nothing where the text is no such line.
+struct ProcStat {
+  std::string name;
+  char state = '?';
+  int parent = 0;
+  std::uint64_t user_ticks = 0, system_ticks = 0, start_ticks = 0;
+  int last_cpu = 0;
+};
+std::optional<ProcStat> parse_proc_stat(std::string_view text);
+
+struct ProcessDetail {
+  bool threads = true;
+  bool memory = true;   ///< numa_maps walks every page of the process under its mm lock
+};
+/// Everything about one process. Error kNotFound when it does not exist (any more), also when it ends while it is read.
+Result<ProcessInfo> read_process(const FileTree& tree, int pid, const ProcessDetail& detail = {});
+/// Every process id under /proc, ascending.
+std::vector<int> list_processes(const FileTree& tree);
+/// The process and all that descend from it, by parent ids, ascending.
+std::vector<int> process_tree(const FileTree& tree, int pid);
+
+}  // namespace numapin
