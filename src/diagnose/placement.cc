@@ -1,0 +1,169 @@
+// Is a process where its GPU is?
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "numapin/findings.h"
+
+namespace numapin {
+namespace {
+
+// A share of strays below both of these is start-up noise: pages that the loader touched, a library's private copy.
+constexpr double kStrayShare = 0.10;
+constexpr std::uint64_t kStrayBytes = 8 << 20;
+
+std::string size_text(std::uint64_t bytes) {
+  constexpr double kGb = 1e9, kMb = 1e6;
+  const auto b = static_cast<double>(bytes);
+  return b >= kGb ? fmt::format("{:.1f} GB", b / kGb) : fmt::format("{:.0f} MB", b / kMb);
+}
+
+std::string nodes_text(const NodeSet& nodes) {
+  return fmt::format("node{} {}", nodes.size() == 1 ? "" : "s", nodes.to_list());
+}
+
+NodeSet nodes_of(const Machine& m, const CpuSet& cpus) {
+  NodeSet out;
+  for (const auto& node : m.nodes)
+    if (node.cpus && node.cpus->intersects(cpus)) out.insert(node.id);
+  return out;
+}
+
+struct Judge {
+  const Machine& machine;
+  const ProcessInfo& process;
+  NodeSet near_nodes;     // of the GPUs
+  CpuSet near_cpus;       // of these nodes
+  NodeSet near_memory;    // of these nodes, or the nearest with memory
+  std::string gpus_text;  // "GPU 0 on node 0"
+
+  std::vector<std::string> problems;
+  bool wrong = false, loose = false, cpus_wrong = false, memory_wrong = false;
+
+  void judge_cpus();
+  void judge_memory();
+  PlacementVerdict verdict() const;
+};
+
+void Judge::judge_cpus() {
+  const CpuSet online = online_cpus(machine);
+  int far = 0, everywhere = 0, partly = 0;
+  CpuSet far_cpus, all;
+  std::set<std::string> stray_names;
+  for (const auto& t : process.threads) {
+    const CpuSet allowed = t.allowed_cpus & online;
+    all |= allowed;
+    if (near_cpus.contains(allowed)) continue;
+    stray_names.insert(t.name);
+    if (allowed == online) ++everywhere;
+    else if (!allowed.intersects(near_cpus)) { ++far; far_cpus |= allowed; }
+    else ++partly;
+  }
+  const int count = static_cast<int>(process.threads.size()), strays = far + everywhere + partly;
+  if (strays == 0) return;
+  cpus_wrong = true;
+  if (far == count) {
+    wrong = true;
+    problems.push_back(fmt::format("cpus on {}, {}", nodes_text(nodes_of(machine, far_cpus)), gpus_text));
+  } else if (everywhere == count) {
+    loose = true;
+    problems.push_back("allowed everywhere: free to migrate");
+  } else if (strays == count) {
+    loose = true;
+    problems.push_back(fmt::format("allowed on {}, {}", nodes_text(nodes_of(machine, all)), gpus_text));
+  } else {
+    (far > 0 ? wrong : loose) = true;
+    problems.push_back(fmt::format("{} of {} threads may run off {} ({}{})", strays, count, nodes_text(near_nodes),
+                                   *stray_names.begin(), stray_names.size() > 1 ? ", ..." : ""));
+  }
+}
+
+void Judge::judge_memory() {
+  if (!process.memory) return;
+  const NodeBytes own = process.memory->own();
+  const auto total = total_bytes(own);
+  std::uint64_t stray = 0;
+  NodeSet stray_nodes;
+  for (const auto& [node, bytes] : own) {
+    const auto id = static_cast<NodeId>(node);
+    if (bytes == 0 || near_memory.contains(id)) continue;
+    stray += bytes;
+    stray_nodes.insert(id);
+  }
+  if (stray < kStrayBytes || static_cast<double>(stray) < kStrayShare * static_cast<double>(total)) return;
+  wrong = memory_wrong = true;
+  problems.push_back(fmt::format("{:.0f} % of {} on {}", 100.0 * static_cast<double>(stray) / static_cast<double>(total),
+                                 size_text(total), nodes_text(stray_nodes)));
+}
+
+PlacementVerdict Judge::verdict() const {
+  if (problems.empty()) return {PlacementState::kOk, fmt::format("ok: cpus and memory on {}", nodes_text(near_nodes)), ""};
+  std::string line;
+  for (const auto& p : problems) line += (line.empty() ? "" : "; ") + p;
+  const auto mend = fmt::format("numapin rebind {}{}", process.pid, cpus_wrong && !memory_wrong ? " --cpus-only" : "");
+  return {wrong ? PlacementState::kWrong : PlacementState::kLoose, line, mend};
+}
+
+/// The nodes themselves where they have memory, else the nearest ones that do.
+NodeSet memory_near(const Machine& m, const NodeSet& nodes) {
+  const NodeSet with_memory = dram_nodes(m);
+  NodeSet out = nodes & with_memory;
+  if (!out.empty()) return out;
+  std::optional<int> best;
+  for (NodeId from : nodes)
+    for (NodeId to : with_memory) {
+      const auto d = distance(m, from, to);
+      if (!d || (best && *d > *best)) continue;
+      if (!best || *d < *best) out = {};
+      best = d;
+      out.insert(to);
+    }
+  return out.empty() ? with_memory : out;
+}
+
+}  // namespace
+
+std::string_view to_string(PlacementState s) {
+  switch (s) {
+    case PlacementState::kOk: return "ok";
+    case PlacementState::kOneNode: return "one-node";
+    case PlacementState::kLoose: return "loose";
+    case PlacementState::kWrong: return "wrong";
+    case PlacementState::kUnknown: return "unknown";
+  }
+  return "unknown";
+}
+
+PlacementVerdict judge_placement(const Machine& m, const ProcessInfo& p, const std::vector<int>& gpus) {
+  if (memory_nodes(m).size() <= 1 && cpu_nodes(m).size() <= 1)
+    return {PlacementState::kOneNode, "ok: this machine has one node", ""};
+  Judge judge{m, p, {}, {}, {}, {}, {}};
+  for (const int index : gpus) {
+    const auto gpu = std::find_if(m.gpus.begin(), m.gpus.end(), [&](const Gpu& g) { return g.index == index; });
+    if (gpu == m.gpus.end() || !gpu->numa_nodes)
+      return {PlacementState::kUnknown, fmt::format("the node of GPU {} is unknown", index), "numapin topo"};
+    judge.near_nodes |= *gpu->numa_nodes;
+    judge.gpus_text += fmt::format("{}GPU {} on {}", judge.gpus_text.empty() ? "" : ", ", index, nodes_text(*gpu->numa_nodes));
+  }
+  if (p.threads.empty()) return {PlacementState::kUnknown, "its threads cannot be read", ""};
+  judge.near_cpus = cpus_of(m, judge.near_nodes);
+  judge.near_memory = memory_near(m, judge.near_nodes);
+  judge.judge_cpus();
+  judge.judge_memory();
+  auto verdict = judge.verdict();
+  if (verdict.state == PlacementState::kOk && !p.memory)
+    verdict.line = fmt::format("ok: cpus on {}; its memory cannot be read", nodes_text(judge.near_nodes));
+  return verdict;
+}
+
+CpuSet shared_cores(const Machine& m, const CpuSet& a, const CpuSet& b) {
+  const int wide = online_cpus(m).size() / 4;
+  if (a.size() > wide || b.size() > wide) return {};
+  CpuSet out;
+  for (const auto& core : m.cores)
+    if (core.cpus.intersects(a) && core.cpus.intersects(b) && !(core.cpus & a).intersects(b)) out |= core.cpus & a;
+  return out;
+}
+
+}  // namespace numapin
