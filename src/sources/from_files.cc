@@ -9,6 +9,9 @@ Result<Machine> from_files(const FileTree& tree) {
   sources::add_nodes(tree, m);
   sources::add_cores(tree, m);
   sources::add_names(tree, m);
+  sources::add_pci(tree, m);
+  sources::add_nvidia_proc(tree, m);
+  sources::add_kfd(tree, m);
   return m;
 }
 

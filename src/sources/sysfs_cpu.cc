@@ -63,11 +63,11 @@ std::optional<int> read_id(const FileTree& tree, const std::string& path) {
   return static_cast<int>(*id);
 }
 
-/// The node of a core. A CPU that several nodes list (a kernel's or a test's oddity) counts to the smallest of them.
-std::optional<NodeId> node_of(const Machine& m, CpuId cpu) {
+/// The node that holds all the CPUs. Where nodes overlap (a kernel's or a test's oddity) the smallest of them.
+std::optional<NodeId> node_of(const Machine& m, const CpuSet& cpus) {
   const NumaNode* best = nullptr;
   for (const auto& node : m.nodes) {
-    if (!node.cpus || !node.cpus->contains(cpu)) continue;
+    if (!node.cpus || !node.cpus->contains(cpus)) continue;
     if (best == nullptr || node.cpus->size() < best->cpus->size()) best = &node;
   }
   if (best == nullptr) return std::nullopt;
@@ -103,7 +103,7 @@ class Siblings {
       const auto core = read_id(tree_, topology + "/core_id");
       if (!package || !core) continue;
       const int die = read_id(tree_, topology + "/die_id").value_or(0);
-      (*by_key_)[{*package, die, *core, node_of(machine_, cpu)}].insert(cpu);
+      (*by_key_)[{*package, die, *core, node_of(machine_, CpuSet::of(cpu))}].insert(cpu);
     }
   }
 
@@ -121,7 +121,7 @@ void add_core_list(const FileTree& tree, Machine& m) {
     Core core;
     core.cpus = (siblings.of(cpu) & *m.online) - placed;
     core.cpus.insert(cpu);
-    core.node = node_of(m, cpu);
+    core.node = node_of(m, core.cpus);
     placed |= core.cpus;
     m.cores.push_back(std::move(core));
   }
