@@ -268,6 +268,8 @@ void add_kfd(const FileTree& tree, Machine& m) {
     link.to.index = new_index.at(link.to.index);
     m.links.push_back(link);
   }
+  std::sort(m.links.begin(), m.links.end(),
+            [](const Link& a, const Link& b) { return std::tie(a.from, a.to) < std::tie(b.from, b.to); });
   m.gpus = std::move(gpus);
 }
 
