@@ -235,7 +235,7 @@ constexpr bool is_display_or_accelerator(std::uint32_t class_code) {
 }  // namespace
 
 bool is_console_or_virtual_vga(std::uint16_t vendor, std::uint16_t device, std::uint32_t class_code) {
-  if (!is_display_or_accelerator(class_code)) return false;
+  if (base_class(class_code) != 0x03) return false;
   return std::find(std::begin(kConsoleVendors), std::end(kConsoleVendors), vendor) != std::end(kConsoleVendors) ||
          find_device(std::begin(kConsoles), std::end(kConsoles), vendor, device) != nullptr;
 }

@@ -74,9 +74,20 @@ std::optional<NodeId> node_of(const Machine& m, const CpuSet& cpus) {
   return best->id;
 }
 
-std::optional<CpuSet> read_siblings(const FileTree& tree, const std::string& topology) {
-  auto siblings = read_cpus(tree, topology + "/thread_siblings_list", topology + "/thread_siblings");
-  if (!siblings) siblings = read_cpus(tree, topology + "/core_cpus_list", topology + "/core_cpus");
+/// The first of the files that is a set with the CPU itself in it. A list without it is no list of its siblings: in trees
+/// made by hand from those of another machine only the masks were mended.
+std::optional<CpuSet> read_group(const FileTree& tree, CpuId cpu, const std::string& list_path, const std::string& mask_path) {
+  if (auto cpus = read_cpus(tree, list_path); cpus && cpus->contains(cpu)) return cpus;
+  const auto text = tree.read(mask_path);
+  auto cpus = text ? CpuSet::parse_mask(*text) : Result<CpuSet>(CpuSet{});
+  if (!cpus || !cpus->contains(cpu)) return std::nullopt;
+  return std::move(*cpus);
+}
+
+std::optional<CpuSet> read_siblings(const FileTree& tree, CpuId cpu) {
+  const auto topology = cpu_dir(cpu) + "/topology";
+  auto siblings = read_group(tree, cpu, topology + "/thread_siblings_list", topology + "/thread_siblings");
+  if (!siblings) siblings = read_group(tree, cpu, topology + "/core_cpus_list", topology + "/core_cpus");
   return siblings;
 }
 
@@ -87,7 +98,7 @@ class Siblings {
   Siblings(const FileTree& tree, const Machine& m) : tree_(tree), machine_(m) {}
 
   CpuSet of(CpuId cpu) {
-    if (auto siblings = read_siblings(tree_, cpu_dir(cpu) + "/topology")) return *siblings;
+    if (auto siblings = read_siblings(tree_, cpu)) return *siblings;
     if (!by_key_) fill_by_key();
     for (const auto& [key, cpus] : *by_key_)
       if (cpus.contains(cpu)) return cpus;
@@ -148,8 +159,9 @@ void add_packages(const FileTree& tree, Machine& m) {
     if (known != numbered.end()) {
       core->package = known->second;
     } else {
-      auto cpus = read_cpus(tree, topology + "/core_siblings_list", topology + "/core_siblings");
-      if (!cpus) cpus = read_cpus(tree, topology + "/package_cpus_list", topology + "/package_cpus");
+      const auto first = core->cpus.first();
+      auto cpus = read_group(tree, first, topology + "/core_siblings_list", topology + "/core_siblings");
+      if (!cpus) cpus = read_group(tree, first, topology + "/package_cpus_list", topology + "/package_cpus");
       if (!cpus) continue;
       core->package = next++;
       numbered.emplace_back(*cpus | core->cpus, *core->package);
@@ -180,12 +192,24 @@ std::optional<L3Group> read_l3(const FileTree& tree, CpuId cpu) {
     const auto dir = cache + "/index" + std::to_string(index);
     if (read_number<int>(tree, dir + "/level") != 3) continue;
     if (read_text(tree, dir + "/type") == "Instruction") continue;
-    const auto cpus = read_cpus(tree, dir + "/shared_cpu_list", dir + "/shared_cpu_map");
-    if (!cpus) return std::nullopt;
+    // kernels of the Itanium's time print an empty map for a cache that is not shared
+    const auto cpus = read_group(tree, cpu, dir + "/shared_cpu_list", dir + "/shared_cpu_map").value_or(CpuSet::of(cpu));
     const auto size = read_text(tree, dir + "/size");
-    return L3Group{*cpus, size ? parse_cache_size(*size) : std::nullopt};
+    return L3Group{cpus, size ? parse_cache_size(*size) : std::nullopt};
   }
   return std::nullopt;
+}
+
+/// Knights Landing in cache mode: MCDRAM is a cache before the memory of each node, which hwloc's dump service tells in
+/// a file ("cache_size: 17179869184"; 0 in flat mode). The kernel does not show it.
+void add_knights_l3(const FileTree& tree, Machine& m) {
+  const auto text = tree.read("/var/run/hwloc/knl_memoryside_cache");
+  const auto size = text ? field(*text, "cache_size") : std::nullopt;
+  const auto bytes = size ? parse_number<std::uint64_t>(*size) : std::nullopt;
+  if (!bytes || *bytes == 0) return;
+  for (const auto& node : m.nodes)
+    if (node.cpus && !node.cpus->empty()) m.l3.push_back({*node.cpus, *bytes});
+  std::sort(m.l3.begin(), m.l3.end(), [](const L3Group& a, const L3Group& b) { return a.cpus < b.cpus; });
 }
 
 /// One look per group, not per CPU: a machine with 256 CPUs has 16 of them.
@@ -200,6 +224,7 @@ void add_l3(const FileTree& tree, Machine& m) {
     seen |= group->cpus;
     m.l3.push_back(std::move(*group));
   }
+  if (m.l3.empty()) add_knights_l3(tree, m);
 }
 
 // ---- kinds of cores ------------------------------------------------------------------------------------------------

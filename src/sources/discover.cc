@@ -1,0 +1,31 @@
+#include "numapin/sources.h"
+
+namespace numapin {
+namespace {
+
+/// The kernel's masks may name CPUs that are offline (a cpuset written by hand) and nodes that do not exist
+/// ("Mems_allowed_list: 0-1023" without a cpuset).
+void limit_to_machine(const Machine& m, Allowance& a) {
+  if (a.cpus) a.cpus.value = *a.cpus & online_cpus(m);
+  NodeSet nodes;
+  for (const auto& node : m.nodes) nodes.insert(node.id);
+  if (a.mems && !nodes.empty()) a.mems.value = *a.mems & nodes;
+}
+
+}  // namespace
+
+Result<System> discover(const FileTree& tree, const NvmlApi* nvml, std::map<std::string, std::string> visible_env) {
+  System s;
+  NUMAPIN_TRY(s.machine, from_files(tree));
+  if (nvml != nullptr) {
+    if (const auto gpus = from_nvml(*nvml)) s.disagreements = merge(s.machine, *gpus);
+    else s.machine.notes.push_back("NVML: " + gpus.error().message);
+  }
+  complete(s.machine);
+  s.allowance = read_allowance(tree);
+  limit_to_machine(s.machine, s.allowance);
+  s.allowance.visible_env = std::move(visible_env);
+  return s;
+}
+
+}  // namespace numapin
