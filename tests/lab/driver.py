@@ -32,7 +32,7 @@ def run_one(function, case_lab, arguments):
 def main():
     job = json.loads(sys.argv[1])
     machine = MACHINES[job["machine"]]
-    the_lab = lab.Lab(machine, job["kernel"], job["numapin"], job["probe"])
+    the_lab = lab.Lab(machine, job["kernel"], job["numapin"], job["probe"], job["zeroes"])
     for f in sorted(glob.glob(HERE + "/cases/*.py")):
         importlib.import_module(os.path.basename(f)[:-3])
     for case in lab.CASES:
@@ -46,7 +46,8 @@ def main():
             result, why = run_one(case.run, the_lab, arguments)
             tell(end=name, result=result, why=why, seconds=round(time.monotonic() - start, 2))
     if job["snapshot"]:
-        tell(snapshot=the_lab.numapin_out("snapshot -"))
+        the_lab.numapin_out("snapshot /run/lab.snap")
+        tell(snapshot=lab.read("/run/lab.snap") + "\n")
     tell(done=True)
 
 

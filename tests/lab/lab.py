@@ -88,8 +88,9 @@ def see(result):
 
 
 class Lab:
-    def __init__(self, machine, kernel, numapin, probe):
+    def __init__(self, machine, kernel, numapin, probe, zeroes):
         self.machine, self.kernel, self.numapin, self.probe = machine, kernel, numapin, probe
+        self.zeroes = zeroes  # a large file
         self.wrong = []
 
     # ---- running things ---------------------------------------------------------------------------------------------
@@ -133,11 +134,11 @@ class Lab:
         seen = self.run(args, mib, within=within, env=env)
         what = f"run {args}" + (f" within {within}" if within else "")
         if not self.expect(f"{what}: status", seen.status, want.pop("status", 0)):
-            self.wrong.append("  stderr: " + seen.err.strip())
+            self.wrong.append("  stderr: " + "; ".join(seen.err.splitlines()[:4]))
             return seen
         for name, value in want.items():
             if name == "says":
-                self.check(f"{what}: stderr does not match {value!r}: {seen.err.strip()!r}", re.search(value, seen.err))
+                self.check(f"{what}: stderr does not match {value!r}: {seen.err.strip()[:400]!r}", re.search(value, seen.err))
             elif name.startswith("env_"):
                 self.expect(f"{what}: {name[4:]}", seen.env.get(name[4:]), value)
             else:
@@ -161,6 +162,9 @@ class Lab:
             yield path
         finally:
             os.rmdir(path)
+
+    def drop_caches(self):
+        write("/proc/sys/vm/drop_caches", "1")
 
     @contextlib.contextmanager
     def changed(self, path, value):

@@ -9,10 +9,11 @@ from functools import cached_property
 # A Xeon by name, without AVX: TCG emulates SSE faster. No MONITOR: a guest that idles by MWAIT spins a host core.
 # Intel as vendor: Linux then accepts a last-level cache that spans nodes (SNC) without a complaint.
 CPU = ("qemu64,vendor=GenuineIntel,family=6,model=106,stepping=6,"
-       "model-id=Intel(R) Xeon(R) lab (QEMU TCG),+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,+erms,-svm,-monitor")
+       "model-id=Intel(R) Xeon(R) lab (QEMU TCG),+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand,-svm,-monitor")
 
-H100, MI300X, NVME, NIC = "lab-h100", "lab-mi300x", "lab-nvme", "e1000e"
-PCI_IDS = {H100: (0x10de, 0x2330), MI300X: (0x1002, 0x74a1), NVME: (0x1b36, 0x0010), NIC: (0x8086, 0x10d3)}
+H100, MI300X, PVC, NVME, NIC, INFINIBAND = "lab-h100", "lab-mi300x", "lab-pvc", "lab-nvme", "e1000e", "lab-cx7"
+PCI_IDS = {H100: (0x10de, 0x2330), MI300X: (0x1002, 0x74a1), PVC: (0x8086, 0x0bd5), NVME: (0x1b36, 0x0010),
+           NIC: (0x8086, 0x10d3), INFINIBAND: (0x15b3, 0x1021)}
 
 
 def id_list(ids):
@@ -147,11 +148,11 @@ class Machine:
 
     @cached_property
     def gpus(self):
-        return self._of_kind(H100, MI300X)
+        return self._of_kind(H100, MI300X, PVC)
 
     @cached_property
     def nics(self):
-        return self._of_kind(NIC)
+        return self._of_kind(NIC, INFINIBAND)
 
     @cached_property
     def nvme(self):
@@ -175,8 +176,9 @@ MACHINES = {m.name: m for m in [
             [[(0, 0, 11)], [(1, 0, 11)]], flat(2),
             [Bridge(0, 0x17, [H100] * 4 + [NVME, NIC]), Bridge(1, 0x97, [H100] * 4 + [NVME, NIC])],
             node_mib=2048, cmdline=LATE_CPUS),
-    Machine("quad", "4 nodes in a ring (10/21/31), 16 CPUs, one H100 each", 4, 2, 2,
-            [[(s, 0, 1)] for s in range(4)], RING, [Bridge(i, 0x17 + 0x30 * i, [H100]) for i in range(4)]),
+    Machine("quad", "4 nodes in a ring (10/21/31), 16 CPUs; one H100 each, InfiniBand on nodes 0 and 2", 4, 2, 2,
+            [[(s, 0, 1)] for s in range(4)], RING,
+            [Bridge(i, 0x17 + 0x30 * i, [H100, INFINIBAND] if i % 2 == 0 else [H100]) for i in range(4)]),
     Machine("cxl", "2 nodes with CPUs, node 2 memory only (distance 14/24) with HMAT; one H100 per CPU node", 2, 2, 2,
             [[(0, 0, 1)], [(1, 0, 1)], []], [[10, 21, 14], [21, 10, 24], [14, 24, 10]], ONE_GPU_EACH,
             # not with LATE_CPUS: with node 1's CPUs offline when HMAT is read, the kernel files it under a wrong tier
@@ -197,8 +199,8 @@ MACHINES = {m.name: m for m in [
     Machine("big", "2 x 32 x 2 = 128 CPUs, two H100 each: CPU masks beyond 64 bits", 2, 32, 2,
             [[(0, 0, 31)], [(1, 0, 31)]], flat(2),
             [Bridge(0, 0x17, [H100, H100]), Bridge(1, 0x97, [H100, H100])], node_mib=2048, cmdline=LATE_CPUS),
-    Machine("uma", "one node, 4 CPUs, one H100 and one MI300X: the degenerate case", 1, 2, 2,
-            [[(0, 0, 1)]], [[10]], [Bridge(0, 0x17, [H100, MI300X])]),
+    Machine("uma", "one node, 4 CPUs; a GPU of each of three makers", 1, 2, 2,
+            [[(0, 0, 1)]], [[10]], [Bridge(0, 0x17, [H100, MI300X, PVC])]),
 ]}
 
 

@@ -29,6 +29,18 @@ def expected(m):
             "nics": [device(d) for d in m.nics], "nvme": [device(d) for d in m.nvme]}
 
 
+def compare(lab, topo, want):
+    """`topo --json` against expected(m)."""
+    for name in "online_cpulist", "offline_cpulist":
+        lab.expect(name, topo[name], want[name])
+    for name in "packages", "cores", "l3":
+        lab.expect(name, sorted(x["cpulist"] for x in topo[name]), want[name])
+    for name in "numa_nodes", "gpus", "nics", "nvme":
+        lab.expect(f"number of {name}", len(topo[name]), len(want[name]))
+        for i, (got, wanted) in enumerate(zip(topo[name], want[name])):
+            lab.expect(f"{name}[{i}]", {k: got.get(k) for k in wanted}, wanted)
+
+
 def write(m, kernel, snapshot):
     directory = f"{HERE}/../machines/lab-{m.name}"
     os.makedirs(directory, exist_ok=True)

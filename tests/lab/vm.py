@@ -22,7 +22,7 @@ from machines import qemu_options
 QEMU = "qemu-system-x86_64"
 COMMAND_LINE = ("console=ttyS0 loglevel=4 nokaslr mitigations=off tsc=reliable no_timer_check lpj=4000000 nowatchdog "
                 "panic=-1 oops=panic audit=0 apparmor=0 selinux=0 random.trust_cpu=on cryptomgr.notests "
-                "8250.nr_uarts=1 pcie_aspm=off rodata=off rcupdate.rcu_expedited=1")
+                "clearcpuid=rep_good 8250.nr_uarts=1 pcie_aspm=off rodata=off rcupdate.rcu_expedited=1")
 BOOT_LIMIT_S = 180
 CHANNELS = ("control", "out", "err")  # virtio ports 1, 2, 3: guest/init, init2
 

@@ -107,6 +107,7 @@ static int show(long mib)
 static int hold(long mib, const char *node)
 {
     char *p = map(mib << 20), c;
+    madvise(p, mib << 20, MADV_HUGEPAGE);  /* much faster to touch */
     unsigned long mask = node ? 1UL << atoi(node) : 0;
     if (node && syscall(SYS_mbind, p, mib << 20, kBind, &mask, 64UL, 0)) die("mbind");
     memset(p, 1, mib << 20);
