@@ -3,9 +3,12 @@
 
 #include <array>
 
+
 namespace numapin::cli {
 
-constexpr std::array<Command, 0> kCommands = {};
+
+constexpr std::array<Command, 0> kCommands = {
+};
 
 std::span<const Command> commands() { return kCommands; }
 

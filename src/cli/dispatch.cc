@@ -97,7 +97,7 @@ int run_command(Session& s, const Command& command, std::vector<std::string> arg
   try {
     app.parse(std::move(args));
   } catch (const CLI::CallForHelp&) {
-    s.out << command_help(app);
+    s.out << command_help(app, s.width);
     return kDone;
   } catch (const CLI::ExtrasError&) {
     return unexpected_words(s, app, app.remaining());

@@ -12,6 +12,6 @@ namespace numapin::cli {
 /// What `numapin` alone prints: what it is, the commands by job, two examples.
 std::string first_screen();
 /// What `numapin NAME --help` prints.
-std::string command_help(const CLI::App& app);
+std::string command_help(const CLI::App& app, int width);
 
 }  // namespace numapin::cli

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
+
 namespace numapin {
 namespace {
 
@@ -41,20 +43,44 @@ std::vector<std::string> cell_lines(const Cell& cell, std::size_t width) {
   std::vector<std::string> lines(1);
   for (const auto& piece : cell.pieces) {
     if (!lines.back().empty() && columns(lines.back()) + columns(piece) > width) lines.emplace_back();
-    lines.back() += piece;
+    lines.back() += lines.back().empty() && piece.starts_with(' ') ? piece.substr(1) : piece;
   }
   return lines;
 }
 
 void strip_trailing_blanks(std::string& text) { text.erase(text.find_last_not_of(' ') + 1); }
 
-std::vector<std::size_t> column_widths(const std::vector<std::string>& heading, const std::vector<std::vector<Cell>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& h : heading) widths.push_back(columns(h));
+struct Width {
+  std::size_t now = 0, narrowest = 0;
+};
+
+std::vector<Width> column_widths(const std::vector<std::string>& heading, const std::vector<std::vector<Cell>>& rows) {
+  std::vector<Width> widths;
+  for (const auto& h : heading) widths.push_back({columns(h), columns(h)});
   for (const auto& row : rows) {
-    for (std::size_t c = 0; c < widths.size(); ++c) widths[c] = std::max(widths[c], columns(row[c].text()));
+    for (std::size_t c = 0; c < widths.size(); ++c) {
+      widths[c].now = std::max(widths[c].now, columns(row[c].text()));
+      for (const auto& piece : row[c].pieces) widths[c].narrowest = std::max(widths[c].narrowest, columns(trim(piece)));
+    }
   }
   return widths;
+}
+
+/// Takes columns from the widest that has some to give until the lines fit or nothing gives.
+std::vector<std::size_t> fitted(std::vector<Width> widths, std::size_t width) {
+  std::size_t total = 2 * (widths.size() - 1);
+  for (const auto& w : widths) total += w.now;
+  for (; total > width; --total) {
+    Width* widest = nullptr;
+    for (auto& w : widths) {
+      if (w.now > w.narrowest && (widest == nullptr || w.now > widest->now)) widest = &w;
+    }
+    if (widest == nullptr) break;
+    --widest->now;
+  }
+  std::vector<std::size_t> result;
+  for (const auto& w : widths) result.push_back(w.now);
+  return result;
 }
 
 std::string table_row(const std::vector<Cell>& row, const std::vector<std::size_t>& widths) {
@@ -162,15 +188,8 @@ std::string Cell::text() const {
 }
 
 std::string table(const std::vector<std::string>& heading, const std::vector<std::vector<Cell>>& rows,
-                  std::size_t wrapped, std::size_t width) {
-  constexpr std::size_t kNarrowest = 8;
-  auto widths = column_widths(heading, rows);
-  std::size_t total = 2 * (widths.size() - 1);
-  for (const auto w : widths) total += w;
-  if (total > width) {
-    const auto excess = total - width;
-    widths[wrapped] = std::max(kNarrowest, widths[wrapped] > excess ? widths[wrapped] - excess : 0);
-  }
+                  std::size_t width) {
+  const auto widths = fitted(column_widths(heading, rows), width);
   std::vector<Cell> heads;
   for (const auto& h : heading) heads.push_back({{h}});
   std::string text = table_row(heads, widths);

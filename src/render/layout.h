@@ -33,9 +33,9 @@ struct Cell {
   std::vector<std::string> pieces;  ///< a line may break between them
   std::string text() const;
 };
-/// Columns two blanks apart; the column `wrapped` gives way when the lines would be wider than `width`.
+/// Columns two blanks apart; where the lines would be wider than `width`, the widest column that can gives way.
 std::string table(const std::vector<std::string>& heading, const std::vector<std::vector<Cell>>& rows,
-                  std::size_t wrapped, std::size_t width);
+                  std::size_t width);
 
 /// A square or oblong table of short cells, in blocks of as many columns as fit.
 struct Matrix {

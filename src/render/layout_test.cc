@@ -52,11 +52,11 @@ TEST(Flow, BreaksBetweenWordsOnly) {
   EXPECT_EQ(flow("label   ", "", {}, " ", 80), "label\n");
 }
 
-TEST(Table, WrapsTheOneColumnThatMayGiveWay) {
+TEST(Table, WrapsTheWidestColumnThatCanGive) {
   const std::vector<std::vector<Cell>> rows = {{{{"0"}}, {{"0-11,", "24-35,", "48-59"}}, {{"125 GiB"}}}};
-  EXPECT_EQ(table({"node", "CPUs", "memory"}, rows, 1, 80), "node  CPUs              memory\n"
+  EXPECT_EQ(table({"node", "CPUs", "memory"}, rows, 80), "node  CPUs              memory\n"
                                                             "0     0-11,24-35,48-59  125 GiB\n");
-  EXPECT_EQ(table({"node", "CPUs", "memory"}, rows, 1, 28), "node  CPUs           memory\n"
+  EXPECT_EQ(table({"node", "CPUs", "memory"}, rows, 28), "node  CPUs           memory\n"
                                                             "0     0-11,24-35,    125 GiB\n"
                                                             "      48-59\n");
 }

@@ -21,7 +21,7 @@ std::string cell(int value) { return fmt::format("{: 3d} ", value); }
 
 std::string distance_table(const Machine& m) {
   if (m.nodes.empty() || !m.nodes.front().distances) return "No distance information available.\n";
-  std::string text = "node ";
+  std::string text = "node distances:\nnode ";
   for (const auto& to : m.nodes) text += cell(number(to.id));
   for (const auto& from : m.nodes) {
     text += fmt::format("\n{: 3d}: ", number(from.id));
@@ -41,7 +41,7 @@ std::string numactl_hardware(const Machine& m) {
     text += fmt::format("\nnode {} size: {}\n", id, megabytes(node.memory_total_bytes));
     text += fmt::format("node {} free: {}\n", id, megabytes(node.memory_free_bytes));
   }
-  return text + "node distances:\n" + distance_table(m);
+  return text + distance_table(m);
 }
 
 }  // namespace numapin

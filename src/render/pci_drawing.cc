@@ -130,7 +130,7 @@ std::vector<std::string> words_of(const Line& line, const std::vector<std::size_
 }
 
 /// Widths of the columns, without the device id where there is no room for it; empty: no room for columns at all.
-std::vector<std::size_t> aligned(std::vector<Line>& lines, std::size_t width) {
+std::vector<std::size_t> aligned(const std::vector<Line>& lines, std::size_t width) {
   constexpr std::size_t kFields = 6, kId = 3;
   std::vector<std::size_t> widths;
   for (std::size_t f = 0; f < kFields; ++f) widths.push_back(field_width(lines, f));
@@ -142,9 +142,6 @@ std::vector<std::size_t> aligned(std::vector<Line>& lines, std::size_t width) {
   if (total() <= width) return widths;
   widths[kId] = 0;
   if (total() <= width) return widths;
-  for (auto& line : lines) {
-    if (line.is_device) line.fields[kId].clear();
-  }
   return {};
 }
 

@@ -14,7 +14,7 @@ struct DrawnDevice {
   std::optional<PciAddress> address;
   std::string name;    ///< "GPU 0", "mlx5_0"
   std::string what;    ///< "NVIDIA H100 80GB HBM3"
-  std::string id;      ///< "GPU-1b002330", or ""
+  std::string id;      ///< "GPU-1b002330", "enp41s0f1np1", or ""
   std::string extra;   ///< "C2C to node 0", or ""
   bool is_gpu = false;
 };

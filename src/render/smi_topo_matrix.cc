@@ -24,10 +24,21 @@ struct Device {
   std::string name;
 };
 
+/// nvidia-smi lists RDMA devices only. Where a source does not say which those are, all NICs.
+std::vector<const Nic*> listed_nics(const Machine& m) {
+  std::vector<const Nic*> all, rdma;
+  for (const auto& nic : m.nics) {
+    all.push_back(&nic);
+    if (nic.infiniband) rdma.push_back(&nic);
+  }
+  return rdma.empty() ? all : rdma;
+}
+
 std::vector<Device> rows(const Machine& m) {
   std::vector<Device> all;
   for (const auto& gpu : m.gpus) all.push_back({{DeviceRef::Type::kGpu, gpu.index}, fmt::format("GPU{}", gpu.index)});
-  for (const auto& nic : m.nics) all.push_back({{DeviceRef::Type::kNic, nic.index}, fmt::format("NIC{}", nic.index)});
+  int number = 0;
+  for (const auto* nic : listed_nics(m)) all.push_back({{DeviceRef::Type::kNic, nic->index}, fmt::format("NIC{}", number++)});
   return all;
 }
 
@@ -48,13 +59,13 @@ std::string affinity(const Machine& m, const Gpu& gpu) {
 }
 
 std::string nic_legend(const Machine& m) {
-  if (m.nics.empty()) return {};
-  std::string text = "\nNIC Legend:\n\n";
-  for (const auto& nic : m.nics) {
-    const auto address = nic.address ? nic.address->to_string() : "N/A";
-    text += fmt::format("  NIC{}: {}\n", nic.index, nic.name.empty() ? address : nic.name);
+  std::string text;
+  int number = 0;
+  for (const auto* nic : listed_nics(m)) {
+    const auto address = nic->address ? nic->address->to_string() : "N/A";
+    text += fmt::format("  NIC{}: {}\n", number++, nic->name.empty() ? address : nic->name);
   }
-  return text;
+  return text.empty() ? text : "\nNIC Legend:\n\n" + text;
 }
 
 }  // namespace
