@@ -1,0 +1,229 @@
+// numapin run: bind, then become the command. No process stays behind.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/numactl_options.h"
+#include "cli/run_options.h"
+#include "cli/run_placement.h"
+#include "cli/session.h"
+#include "os/kernel.h"
+#include "os/program.h"
+#include "os/room.h"
+#include "plan/policy_text.h"
+
+namespace numapin::cli {
+namespace {
+
+// ---- options ----------------------------------------------------------------------------------------------------------
+
+constexpr const char* kPlacement = "placement";
+constexpr const char* kNumactl = "numactl's options, with its syntax (all, same, !, +, pci: netdev: block: file: ip:)";
+constexpr const char* kTaskset = "taskset's options";
+constexpr const char* kOutcome = "what to do and to say";
+
+void add_placement_options(CLI::App& app, RunOptions& o) {
+  app.add_option("--gpu", o.gpu, "GPUs to be near: index in PCI order (among the visible ones), UUID or unique prefix, "
+                                 "PCI address, MIG UUID, lists and ranges; default: the visible GPUs")
+      ->group(kPlacement);
+  app.add_option("--cpus", o.cpus, "CPUs near the GPU: node (default), socket, l3, all, none")
+      ->check(CLI::IsMember({"node", "socket", "l3", "all", "none"}))->group(kPlacement);
+  app.add_option("--smt", o.smt, "off: one logical CPU of each core; default on")
+      ->check(CLI::IsMember({"on", "off"}))->group(kPlacement);
+  app.add_option("--memory", o.memory, "memory of the GPU's node: preferred (default; spills when full), bind (never "
+                                       "elsewhere), interleave, weighted-interleave, local, none")
+      ->check(CLI::IsMember({"preferred", "bind", "interleave", "weighted-interleave", "local", "none"}))
+      ->group(kPlacement);
+  app.add_option("--profile", o.profile, "training (the defaults), inference (bind, one thread a core), big-memory "
+                                         "(near CPUs, memory interleaved over all nodes)")
+      ->check(CLI::IsMember({"training", "inference", "big-memory"}))->group(kPlacement);
+  app.add_option("--make-room", o.make_room, "free clean page cache of the node first: SIZE (8G), auto (default), off")
+      ->group(kPlacement);
+}
+
+void add_numactl_options(CLI::App& app, RunOptions& o) {
+  app.add_option("-N,--cpunodebind,--cpubind", o.cpunodebind, "run on the CPUs of these nodes")->group(kNumactl);
+  app.add_option("-C,--physcpubind", o.physcpubind, "run on these CPUs")->group(kNumactl);
+  app.add_option("-m,--membind", o.membind, "take memory from these nodes only")->group(kNumactl);
+  app.add_option("-i,--interleave", o.interleave, "take memory from these nodes in turn")->group(kNumactl);
+  app.add_option("-w,--weighted-interleave", o.weighted_interleave, "the same, by the kernel's weights (Linux 6.9)")
+      ->group(kNumactl);
+  app.add_option("-p,--preferred", o.preferred, "prefer memory of this node")->group(kNumactl);
+  app.add_option("-P,--preferred-many", o.preferred_many, "prefer memory of these nodes")->group(kNumactl);
+  app.add_flag("-l,--localalloc", o.localalloc, "take memory of the node a thread runs on")->group(kNumactl);
+  app.add_flag("-b,--balancing", o.balancing, "with --membind: let the kernel move pages among the nodes")->group(kNumactl);
+  app.add_flag("-a,--all", o.all, "count in CPUs and nodes outside this process's mask")->group(kNumactl);
+  // -c is taskset's CPU list and old numactl's node list: to guess would bind a script to the wrong place.
+  app.add_option("-c", o.ambiguous)->group("");
+  app.add_option("--cpu-list", o.cpu_list, "run on these CPUs: 0-3,8 or 0-31:2")->group(kTaskset);
+  app.add_option("--cpu-mask", o.cpu_mask, "run on these CPUs: 0x0f")->group(kTaskset);
+}
+
+void add_outcome_options(CLI::App& app, RunOptions& o) {
+  app.add_flag("--strict", o.strict, "start nothing unless all of it can be done")->group(kOutcome);
+  app.add_flag("--verify", o.verify, "read the binding back from the kernel; start nothing on a mismatch")->group(kOutcome);
+  app.add_flag("--dry-run", o.dry_run, "say what would be done, do nothing")->group(kOutcome);
+  app.add_option("--machine", o.machine, "with --dry-run: on a recorded or built-in machine")->group(kOutcome);
+  app.add_flag("--json", o.json, "with --dry-run: as JSON")->group(kOutcome);
+  app.add_flag("--explain", o.explain, "every decision with its reason and source")->group(kOutcome);
+  app.add_flag("-q,--quiet", o.quiet, "without the line that says what was achieved")->group(kOutcome);
+}
+
+/// The node lists in the order they were typed, for numactl's "same".
+std::vector<std::string*> node_lists_in_order(const CLI::App& app, RunOptions& o) {
+  const std::pair<const char*, std::string*> lists[] = {
+      {"--cpunodebind", &o.cpunodebind}, {"--membind", &o.membind},     {"--interleave", &o.interleave},
+      {"--weighted-interleave", &o.weighted_interleave},                {"--preferred", &o.preferred},
+      {"--preferred-many", &o.preferred_many}};
+  std::vector<std::string*> order;
+  for (const auto* option : app.parse_order()) {
+    for (const auto& [name, text] : lists) {
+      if (option->check_name(name)) order.push_back(text);
+    }
+  }
+  return order;
+}
+
+// ---- saying what was done -----------------------------------------------------------------------------------------------
+
+/// What was asked for, as far as it was achieved.
+std::vector<std::string> achieved_words(const Outcome& outcome) {
+  std::vector<std::string> words;
+  if (!outcome.cpus_asked.empty()) {
+    words.push_back(outcome.cpus.empty() ? "CPUs not bound" : fmt::format("CPUs {}", outcome.cpus.to_list()));
+  }
+  if (outcome.memory_asked.mode != MemoryMode::kNone) {
+    words.push_back(outcome.memory_got.mode == MemoryMode::kNone ? "memory not bound"
+                                                                 : "memory " + describe(outcome.memory_got));
+  }
+  if (words.empty()) words.emplace_back("CPUs and memory left as they were");
+  return words;
+}
+
+/// The first refusal of each cause; the rungs below it fail for the same one.
+std::string loss_words(const std::vector<Error>& losses) {
+  std::string text;
+  std::vector<std::string> causes;
+  for (const auto& loss : losses) {
+    if (std::find(causes.begin(), causes.end(), loss.hint) != causes.end()) continue;
+    causes.push_back(loss.hint);
+    text += fmt::format("; {}", loss.message);
+    if (!loss.hint.empty()) text += fmt::format(" ({})", loss.hint);
+  }
+  return text;
+}
+
+std::string verdict(const RunPlacement& where, const Outcome& outcome) {
+  const std::string subject = where.subject.empty() ? "" : where.subject + ": ";
+  return subject + join(achieved_words(outcome), ", ") + loss_words(outcome.losses);
+}
+
+void explain(const RunPlacement& where, std::ostream& out) {
+  for (const auto& reason : where.placement.because) out << "  because " << reason << '\n';
+}
+
+int dry_run(Session& s, const RunOptions& o, const RunPlacement& where) {
+  if (o.json) {
+    s.out << run_json(where, o.words);
+    return kDone;
+  }
+  if (!where.subject.empty()) s.out << where.subject << '\n';
+  PrintingKernel kernel([&](const std::string& line) { s.out << "  " << line << '\n'; });
+  const auto outcome = perform(actions(where.placement), kernel, o.strict);
+  if (!outcome) return s.report(outcome.error());
+  if (!o.words.empty()) s.out << "  run " << join(o.words, " ") << '\n';
+  if (o.explain) explain(where, s.out);
+  return kDone;
+}
+
+// ---- doing it -----------------------------------------------------------------------------------------------------------
+
+/// What a second binder, or `numapin doctor`, needs to know about the first (two of them un-pin each other).
+void leave_record(const Outcome& outcome, Kernel& kernel) {
+  if (!outcome.cpus.empty()) kernel.set_env("NUMAPIN_CPUS", outcome.cpus.to_list());
+  if (outcome.memory_got.mode != MemoryMode::kNone) kernel.set_env("NUMAPIN_MEMORY", describe(outcome.memory_got));
+}
+
+int start_status(const Error& error) { return error.kind == Error::Kind::kNotFound ? kNotFound : kNotExecutable; }
+
+int fail_to_start(const Session& s, const Error& error) {
+  s.report(error);
+  return start_status(error);
+}
+
+/// The nodes whose memory the job is to get first. Under bind the kernel frees cache by itself.
+NodeSet nodes_to_make_room_on(const RunPlacement& where, const RoomWish& wish) {
+  const auto& memory = where.placement.memory;
+  switch (memory.mode) {
+    case MemoryMode::kPreferred: return memory.nodes;
+    case MemoryMode::kPreferredOne: return NodeSet::of(memory.nodes.first());
+    case MemoryMode::kLocal: return where.placement.near_nodes;
+    default: return wish.mode == RoomWish::Mode::kSize ? memory.nodes : NodeSet{};
+  }
+}
+
+void make_room(const Session& s, const RunOptions& o, const RunPlacement& where, const RoomWish& wish) {
+  for (const NodeId node : nodes_to_make_room_on(where, wish)) {
+    const auto report = numapin::make_room(node, wish, s.live);
+    if (!report.done.empty() && !o.quiet) s.say(report.done);
+    if (!report.shortage.empty()) s.warn(report.shortage);
+  }
+}
+
+int bind_and_become(Session& s, const RunOptions& o, const RunPlacement& where, const RoomWish& wish, Kernel& kernel) {
+  const auto path = s.env.find("PATH");
+  const auto file = find_program(o.words[0], path == s.env.end() ? "/bin:/usr/bin" : path->second);
+  if (!file) return fail_to_start(s, file.error());
+  make_room(s, o, where, wish);
+  const auto outcome = perform(actions(where.placement), kernel, o.strict);
+  if (!outcome) return s.report(outcome.error());
+  if (o.verify) {
+    if (const auto same = verify(*outcome, kernel); !same) return s.report(same.error());
+  }
+  leave_record(*outcome, kernel);
+  if (!o.quiet) s.say(verdict(where, *outcome));
+  if (o.explain) explain(where, s.err);
+  s.out.flush();
+  s.err.flush();
+  return fail_to_start(s, become(*file, o.words));
+}
+
+int run_run(Session& s, const RunOptions& o) {
+  if (const auto ok = check_contradictions(o); !ok) return s.report(ok.error());
+  if (o.words.empty() && !o.dry_run) {
+    return s.report({Error::Kind::kBadInput, "no command to run", "as in: numapin run --gpu 0 -- python train.py"});
+  }
+  const auto wish = parse_room_wish(o.make_room);
+  if (!wish) return s.report(wish.error());
+  RealKernel kernel;
+  const auto where = place(o, s, kernel);
+  if (!where) return s.report(where.error());
+  for (const auto& warning : where->placement.warnings) s.warn(warning);
+  return o.dry_run ? dry_run(s, o, *where) : bind_and_become(s, o, *where, *wish, kernel);
+}
+
+}  // namespace
+
+Runner add_run(CLI::App& app) {
+  auto options = std::make_shared<RunOptions>();
+  app.prefix_command();
+  add_placement_options(app, *options);
+  add_numactl_options(app, *options);
+  add_outcome_options(app, *options);
+  app.footer(
+      "examples\n"
+      "  numapin run --gpu 0 -- python train.py            CPUs and memory beside GPU 0\n"
+      "  numapin run --gpu 2,3 --memory bind -- ./server   strict: never memory of another node\n"
+      "  numapin run -N 0 -m 0 ./solver                    as numactl\n"
+      "  numapin run --gpu 5 --dry-run --machine dual-a100 what it would do there\n");
+  return [&app, options](Session& s) {
+    options->words = command_words(app);
+    if (const auto ok = resolve_same(node_lists_in_order(app, *options)); !ok) return s.report(ok.error());
+    return run_run(s, *options);
+  };
+}
+
+}  // namespace numapin::cli

@@ -1,0 +1,92 @@
+#include "cli/run_placement.h"
+
+#include <fmt/format.h>
+
+#include "cli/numactl_options.h"
+#include "cli/session.h"
+#include "numapin/sources.h"
+#include "numapin/visible.h"
+#include "plan/policy_text.h"
+
+namespace numapin::cli {
+namespace {
+
+Result<Job> read_job(const RunOptions& o, std::vector<ChosenGpu> gpus) {
+  Job job;
+  job.gpus = std::move(gpus);
+  if (!o.profile.empty()) apply_profile(*parse_profile(o.profile), job);
+  // The words were checked when the options were parsed.
+  if (!o.cpus.empty()) job.cpus = *parse_cpu_scope(o.cpus);
+  if (!o.memory.empty()) job.memory = *parse_memory_mode(o.memory);
+  if (!o.smt.empty()) job.smt = o.smt == "on";
+  return job;
+}
+
+std::string subject_of(const Machine& m, const Placement& p, bool named) {
+  if (p.gpus.empty()) return "no GPU";
+  CpuSet numbers;  // for its way to write a list
+  for (int gpu : p.gpus) numbers.insert(static_cast<CpuId>(gpu));
+  const std::string gpus = fmt::format("GPU{} {}{}", numbers.size() == 1 ? "" : "s", numbers.to_list(),
+                                       named || numbers.size() == 1 ? "" : " (all that are visible)");
+  NodeSet nodes = p.near_nodes;
+  if (nodes.empty()) {
+    for (int index : p.gpus) {
+      if (const auto& known = m.gpus.at(static_cast<std::size_t>(index)).numa_nodes) nodes |= *known;
+    }
+  }
+  return gpus + " → " + (nodes.empty() ? "node unknown" : node_words(nodes));
+}
+
+Result<RunPlacement> near_gpus(const RunOptions& o, const System& system) {
+  const Machine& m = system.machine;
+  NUMAPIN_TRY(auto choice, choose_gpus(m, system.allowance, o.gpu.empty() ? std::nullopt : std::optional<std::string_view>(o.gpu)));
+  NUMAPIN_TRY(auto job, read_job(o, choice.gpus));
+  job.set_visible = choice.named;  // else the environment says already what is visible
+  NUMAPIN_TRY(auto plan, make_plan(m, system.allowance, job));
+  RunPlacement where;
+  where.placement = std::move(plan.placements.at(0));
+  auto& p = where.placement;
+  p.because.insert(p.because.begin(), choice.because.begin(), choice.because.end());
+  p.warnings.insert(p.warnings.begin(), choice.warnings.begin(), choice.warnings.end());
+  p.warnings.insert(p.warnings.end(), plan.notes.begin(), plan.notes.end());
+  where.subject = subject_of(m, p, choice.named);
+  return where;
+}
+
+/// What numactl's and taskset's options name stands above what follows from the GPU.
+Result<void> apply_named(const RunOptions& o, const NumactlFacts& facts, Placement& p) {
+  if (o.names_cpus()) {
+    NUMAPIN_TRY(p.cpus, named_cpus(o, facts));
+    if (o.smt == "off") {
+      NUMAPIN_TRY(p.cpus, one_cpu_per_core(p.cpus, facts));
+    }
+    p.because.push_back(fmt::format("CPUs {}: named on the command line, above all else", p.cpus.to_list()));
+  }
+  if (o.names_memory()) {
+    NUMAPIN_TRY(p.memory, named_memory(o, facts));
+    p.because.push_back(fmt::format("memory {}: named on the command line, above all else", describe(p.memory)));
+  }
+  if (o.balancing && p.memory.mode != MemoryMode::kBind) {
+    p.warnings.push_back("--balancing has no effect without --membind (as in numactl)");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<RunPlacement> place(const RunOptions& o, const Session& session, Kernel& kernel) {
+  RunPlacement where;
+  if (!o.is_about_gpus() && o.machine.empty()) {
+    NUMAPIN_CHECK_OK(apply_named(o, *live_facts(session.live, kernel), where.placement));
+    return where;
+  }
+  NUMAPIN_TRY(const auto system, session.system(o.machine));
+  if (o.is_about_gpus()) {
+    NUMAPIN_TRY(where, near_gpus(o, system));
+  }
+  const auto facts = o.machine.empty() ? live_facts(session.live, kernel) : recorded_facts(system);
+  NUMAPIN_CHECK_OK(apply_named(o, *facts, where.placement));
+  return where;
+}
+
+}  // namespace numapin::cli

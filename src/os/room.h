@@ -1,0 +1,24 @@
+// Frees clean page cache of a node before a job starts there. What and how much: plan/room.h decides.
+#pragma once
+
+#include <string>
+
+#include "numapin/file_tree.h"
+#include "plan/room.h"
+
+namespace numapin {
+
+/// What was done, for one line to the user.
+struct RoomReport {
+  std::string done;      ///< "freed 84 MiB of page cache on node 0 (kernel's reclaim file, 12 ms)"; "" where nothing was done
+  std::string shortage;  ///< why it may not be enough; "" where it is
+};
+
+/// Looks at the node and frees cache as `wish` says: at most 3 s with auto. `tree` is the live "/". Never an error: a
+/// node that cannot be read is left alone.
+RoomReport make_room(NodeId node, const RoomWish& wish, const FileTree& tree);
+
+/// What the system allows, read from `tree` (cgroup limits, swap, panic_on_oom) and tried (is the file writable).
+RoomMeans read_room_means(NodeId node, const FileTree& tree);
+
+}  // namespace numapin
