@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +43,13 @@ Result<Machine> from_nvml(const NvmlApi& nvml);
 /// allowance of this process. `visible_env` is the environment's *_VISIBLE_DEVICES.
 Result<System> discover(const FileTree& tree, const NvmlApi* nvml,
                         std::map<std::string, std::string> visible_env = {});
+/// The narrow path of `run --gpu`: as much of the live System as its default mode needs, from a handful of files
+/// (narrow.cc): all GPUs in PCI order, the nodes that the GPUs of `spec` (see choose_gpus()) are near to, online and
+/// allowed CPUs. It has no cores (Placement::cores then counts logical CPUs), caches, other nodes, links or NVML facts.
+/// Nothing where that is not enough for the answer that discover() gives: locality unknown or doubtful, a node without
+/// CPUs or memory, nothing of it allowed, MIG, partitions, an error in `spec`.
+std::optional<System> discover_narrow(const FileTree& tree, std::map<std::string, std::string> visible_env,
+                                      std::optional<std::string_view> spec);
 /// A recorded machine, by content: .snap, a directory, a tar (plain, gzip, bzip2, xz), hwloc or NCCL XML, the texts
 /// above, or the name of a built-in machine. Errors: kNotFound, kBadInput (what was tried, where it failed).
 Result<System> open_machine(const std::filesystem::path& path);

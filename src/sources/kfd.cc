@@ -69,14 +69,17 @@ void add_links(const FileTree& tree, const std::string& dir, KfdNode& node) {
   }
 }
 
+enum class Detail { kIds, kAll };
+
 /// Nothing where the node cannot be read: a cgroup without the device makes its files EPERM.
-std::optional<KfdNode> read_node(const FileTree& tree, const std::string& nodes, int id) {
+std::optional<KfdNode> read_node(const FileTree& tree, const std::string& nodes, int id, Detail detail) {
   const auto dir = nodes + "/" + std::to_string(id);
   const auto text = tree.read(dir + "/properties");
   if (!text) return std::nullopt;
   KfdNode node;
   node.id = id;
   node.properties = parse_properties(*text);
+  if (detail == Detail::kIds) return node;
   if (node.is_gpu()) node.name = read_text(tree, dir + "/name").value_or("");
   add_memory_banks(tree, dir + "/mem_banks", node);
   add_links(tree, dir + "/io_links", node);
@@ -206,23 +209,21 @@ std::vector<Link> make_links(const std::vector<KfdNode>& nodes, const std::map<i
   return out;
 }
 
-std::vector<KfdNode> read_nodes(const FileTree& tree, const std::string& nodes, Machine& m) {
+std::vector<KfdNode> read_nodes(const FileTree& tree, const std::string& nodes, Detail detail, Machine& m) {
   std::vector<KfdNode> out;
   for (const int id : sources::numbered_entries(tree, nodes, "")) {
-    if (auto node = read_node(tree, nodes, id)) out.push_back(std::move(*node));
+    if (auto node = read_node(tree, nodes, id, detail)) out.push_back(std::move(*node));
     else m.notes.push_back("KFD node " + std::to_string(id) + " cannot be read, left out");
   }
   return out;
 }
 
-}  // namespace
-
-Result<Machine> from_kfd(const FileTree& tree, std::string_view root) {
+Result<Machine> read_kfd(const FileTree& tree, std::string_view root, Detail detail) {
   const auto dir = std::string(root) + "/nodes";
   if (!tree.list(dir)) return fail(Error::Kind::kNotFound, "read " + dir + ": there is no KFD topology here",
                                    "the directory must be the one that holds nodes/, as /sys/class/kfd/kfd/topology");
   Machine m;
-  const auto nodes = read_nodes(tree, dir, m);
+  const auto nodes = read_nodes(tree, dir, detail, m);
   for (const auto& [kfd, id] : numa_numbers(nodes)) {
     NumaNode node;
     node.id = id;
@@ -236,12 +237,11 @@ Result<Machine> from_kfd(const FileTree& tree, std::string_view root) {
   return m;
 }
 
-namespace sources {
+constexpr std::string_view kRoot = "/sys/class/kfd/kfd/topology";
 
 /// GPUs of the PCI tree get KFD's facts; one with several partitions becomes as many GPUs with its address. The nodes
 /// stay with the PCI device's numa_node wherever there is a PCI device.
-void add_kfd(const FileTree& tree, Machine& m) {
-  auto kfd = from_kfd(tree, "/sys/class/kfd/kfd/topology");
+void join_kfd(const Result<Machine>& kfd, Machine& m) {
   if (!kfd) return;
   m.notes.insert(m.notes.end(), kfd->notes.begin(), kfd->notes.end());
   if (kfd->gpus.empty()) return;
@@ -273,5 +273,12 @@ void add_kfd(const FileTree& tree, Machine& m) {
   m.gpus = std::move(gpus);
 }
 
-}  // namespace sources
+}  // namespace
+
+Result<Machine> from_kfd(const FileTree& tree, std::string_view root) { return read_kfd(tree, root, Detail::kAll); }
+
+void sources::add_kfd(const FileTree& tree, Machine& m) { join_kfd(read_kfd(tree, kRoot, Detail::kAll), m); }
+
+void sources::add_kfd_ids(const FileTree& tree, Machine& m) { join_kfd(read_kfd(tree, kRoot, Detail::kIds), m); }
+
 }  // namespace numapin

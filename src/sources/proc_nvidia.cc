@@ -59,6 +59,11 @@ void add_memory_node(std::string_view text, Machine& m, Gpu& gpu) {
 
 }  // namespace
 
+void add_nvidia_information(const FileTree& tree, Gpu& gpu) {
+  const auto text = tree.read(kDriverDir + "/gpus/" + gpu.address->to_string() + "/information");
+  if (text) add_information(*text, gpu);
+}
+
 void add_nvidia_proc(const FileTree& tree, Machine& m) {
   const auto names = entries(tree, kDriverDir + "/gpus");
   if (names.empty()) return;
@@ -68,7 +73,7 @@ void add_nvidia_proc(const FileTree& tree, Machine& m) {
     const auto address = PciAddress::parse(name);
     if (!address) continue;
     auto& gpu = gpu_at(m, *address);
-    if (const auto text = tree.read(kDriverDir + "/gpus/" + name + "/information")) add_information(*text, gpu);
+    add_nvidia_information(tree, gpu);
     if (const auto text = tree.read(kDriverDir + "/gpus/" + name + "/numa_status")) add_memory_node(*text, m, gpu);
   }
 }

@@ -10,6 +10,8 @@ namespace numapin::sources {
 Result<void> add_cpu_list(const FileTree& tree, Machine& m);
 /// NUMA nodes: CPUs, memory, distances, kind. A kernel without NUMA is one node 0.
 void add_nodes(const FileTree& tree, Machine& m);
+/// CPUs and memory of one node.
+NumaNode read_node(const FileTree& tree, NodeId id, const CpuSet& online);
 /// Packages, cores, L3 groups, core kinds; needs the online CPUs and the nodes.
 void add_cores(const FileTree& tree, Machine& m);
 /// Host name, kernel, architecture, CPU model.
@@ -18,7 +20,11 @@ void add_names(const FileTree& tree, Machine& m);
 void add_pci(const FileTree& tree, Machine& m);
 /// /proc/driver/nvidia: model, UUID, minor, memory nodes of the GPUs.
 void add_nvidia_proc(const FileTree& tree, Machine& m);
+/// Model, UUID and minor of one GPU from there.
+void add_nvidia_information(const FileTree& tree, Gpu& gpu);
 /// AMD's KFD: unique id, render minor, memory, partitions, xGMI links.
 void add_kfd(const FileTree& tree, Machine& m);
+/// Only what tells GPUs apart (unique id, minor), one file a KFD node.
+void add_kfd_ids(const FileTree& tree, Machine& m);
 
 }  // namespace numapin::sources

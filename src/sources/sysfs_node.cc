@@ -146,15 +146,20 @@ void add_only_node(const FileTree& tree, Machine& m) {
 
 }  // namespace
 
+NumaNode read_node(const FileTree& tree, NodeId id, const CpuSet& online) {
+  NumaNode node;
+  node.id = id;
+  auto cpus = read_cpus(tree, node_dir(id) + "/cpulist", node_dir(id) + "/cpumap");
+  if (!cpus) cpus = cpus_by_links(tree, id);
+  // old kernels list offline CPUs too
+  if (cpus) node.cpus = {*cpus & online, Source::kSysfs};
+  add_memory(tree, node_dir(id) + "/meminfo", Source::kSysfs, node);
+  return node;
+}
+
 void add_nodes(const FileTree& tree, Machine& m) {
   for (const int n : numbered_entries(tree, kNodeDir, "node")) {
-    NumaNode node;
-    node.id = NodeId{n};
-    auto cpus = read_cpus(tree, node_dir(node.id) + "/cpulist", node_dir(node.id) + "/cpumap");
-    if (!cpus) cpus = cpus_by_links(tree, node.id);
-    // old kernels list offline CPUs too
-    if (cpus) node.cpus = {*cpus & *m.online, Source::kSysfs};
-    add_memory(tree, node_dir(node.id) + "/meminfo", Source::kSysfs, node);
+    auto node = read_node(tree, NodeId{n}, *m.online);
     add_access(tree, node);
     m.nodes.push_back(std::move(node));
   }
