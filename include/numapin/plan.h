@@ -96,6 +96,9 @@ void apply_profile(Profile profile, Job& job);
 /// Total: every job on every machine gives a Plan or a kBadInput / kNotFound Error; the same input, the same plan.
 Result<Plan> make_plan(const Machine& m, const Allowance& a, const Job& job);
 
+/// Every promise that a plan made for this job keeps; empty when all hold. Runs on every machine in every test.
+std::vector<std::string> check(const Machine& m, const Allowance& a, const Job& job, const Plan& plan);
+
 /// One step that changes this process before it becomes the command.
 struct SetAffinity {
   CpuSet cpus;

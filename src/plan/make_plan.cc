@@ -100,6 +100,8 @@ void set_cpus(const Ground& g, const Job& job, const Process& process, Share sha
     share.cpus = g.usable;  // the place is unknown, but one thread a core is not a question of place
     share.because = fmt::format("all {} that are allowed", share.cpus.size());
   }
+  if (process.unknown && job.cpus == CpuScope::kExclusive)
+    p.warnings.push_back("no share of its own can be given at an unknown place: its CPUs overlap with the others'");
   p.cpus = share.cpus;
   p.cores = p.cpus.empty() ? 0 : g.count_cores(p.cpus);
   p.warnings.insert(p.warnings.end(), share.warnings.begin(), share.warnings.end());

@@ -9,9 +9,7 @@ std::vector<Share> place_spread(const Ground& g, const Demand& d) {
   const auto count = d.processes.size();
   std::vector<Share> shares(count);
   std::size_t extra = 0;  // who gets the next odd core: nobody is a second one ahead
-  std::size_t total = 0;
   for (const auto& [node, cores] : g.cores) {
-    total += cores.size();
     const auto base = cores.size() / count, odd = cores.size() % count;
     std::size_t next = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -20,14 +18,14 @@ std::vector<Share> place_spread(const Ground& g, const Demand& d) {
     }
     extra = (extra + odd) % count;
   }
+  const auto all = g.cores_on(g.cpu_nodes);
   for (std::size_t i = 0; i < count; ++i) {
     shares[i].because = fmt::format("share {} of {} of the cores of {}", i + 1, count, node_words(g.cpu_nodes));
-    if (!shares[i].cpus.empty() || total == 0) continue;
-    const auto all = g.cores_on(g.cpu_nodes);
-    shares[i].cpus = all[i % all.size()].cpus;
+    if (all.size() >= count || all.empty()) continue;
+    shares[i].cpus = all[i * all.size() / count].cpus;
     shares[i].warnings.push_back(fmt::format("{} allowed cores for {} processes: they overlap. Allow more CPUs, or start "
                                              "fewer",
-                                             total, count));
+                                             all.size(), count));
   }
   return shares;
 }

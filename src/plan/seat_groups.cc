@@ -25,19 +25,40 @@ std::vector<SeatGroup> by_equal_nodes(const std::vector<Seat>& seats) {
   return groups;
 }
 
-/// Of the groups that have a node in `nodes`, the one with most cores a seat once this seat has joined.
-SeatGroup& roomiest(const Ground& g, std::vector<SeatGroup>& groups, const NodeSet& nodes) {
-  SeatGroup* best = nullptr;
-  double most = -1;
-  for (auto& group : groups) {
-    if (!group.nodes.intersects(nodes)) continue;
-    const double room = static_cast<double>(g.cores_on(group.nodes).size()) / static_cast<double>(group.seats.size() + 1);
-    if (room > most) {
-      most = room;
-      best = &group;
-    }
+double cores_a_seat(const Ground& g, const NodeSet& nodes, std::size_t seats) {
+  return static_cast<double>(g.cores_on(nodes).size()) / static_cast<double>(seats);
+}
+
+/// Splits off the part of a group that lies in `nodes`, with a fair number of its seats once one more has come; the
+/// part is the last group then. Every seat of the group may use all of the group's nodes.
+void split_off(const Ground& g, std::vector<SeatGroup>& groups, std::size_t at, const NodeSet& nodes) {
+  auto& whole = groups[at];
+  SeatGroup part{whole.nodes & nodes, {}};
+  const double fair = static_cast<double>(g.cores_on(part.nodes).size()) / cores_a_seat(g, whole.nodes, whole.seats.size() + 1);
+  whole.nodes -= nodes;
+  while (static_cast<double>(part.seats.size()) + 1.5 < fair && whole.seats.size() > 1) {
+    part.seats.push_back(whole.seats.front());
+    whole.seats.erase(whole.seats.begin());
   }
-  return *best;  // the caller found that every node of the seat belongs to a group
+  groups.push_back(std::move(part));
+}
+
+/// Seats a GPU all of whose nodes belong to groups already: where most cores a seat are left.
+void join(const Ground& g, std::vector<SeatGroup>& groups, std::size_t seat, const NodeSet& nodes) {
+  std::size_t best = groups.size();
+  double most = -1;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    if (!groups[i].nodes.intersects(nodes)) continue;
+    const double room = cores_a_seat(g, groups[i].nodes, groups[i].seats.size() + 1);
+    if (room <= most) continue;
+    most = room;
+    best = i;
+  }
+  if (!nodes.contains(groups[best].nodes)) {
+    split_off(g, groups, best, nodes);
+    best = groups.size() - 1;
+  }
+  groups[best].seats.push_back(seat);
 }
 
 }  // namespace
@@ -51,7 +72,7 @@ std::vector<SeatGroup> group_seats(const Ground& g, const std::vector<Seat>& sea
       groups.push_back({left, std::move(wish.seats)});
       continue;
     }
-    for (const auto seat : wish.seats) roomiest(g, groups, wish.nodes).seats.push_back(seat);
+    for (const auto seat : wish.seats) join(g, groups, seat, wish.nodes);
   }
   for (auto& group : groups) std::sort(group.seats.begin(), group.seats.end());
   return groups;
