@@ -35,6 +35,8 @@ void add_note(Machine& m, std::string note);
 /// Sorts every vector by its key, numbers GPUs, NICs and drives in PCI order (those without address last, in the
 /// source's order) and carries the new numbers into the links.
 void put_in_order(Machine& m);
+/// Gives each device the nodes the kernel's numa_node of its PCI function says, where its own are unknown or derived.
+void state_kernel_nodes(Machine& m);
 void complete_locality(Machine& m);
 void complete_links(Machine& m);
 

@@ -159,6 +159,14 @@ Fact<NodeSet> vote(Machine& m, const Device& d) {
 }
 
 template <class Device>
+void state_kernel_nodes(Machine& m, std::vector<Device>& devices) {
+  for (auto& d : devices) {
+    if (d.numa_nodes && !is_derived(d.numa_nodes.source)) continue;
+    if (const auto kernel = ask_kernel(m, find_function(m, address_of(d)))) d.numa_nodes = kernel;
+  }
+}
+
+template <class Device>
 void complete_devices(Machine& m, std::vector<Device>& devices) {
   for (auto& d : devices) {
     const auto* function = find_function(m, address_of(d));
@@ -168,6 +176,12 @@ void complete_devices(Machine& m, std::vector<Device>& devices) {
 }
 
 }  // namespace
+
+void state_kernel_nodes(Machine& m) {
+  state_kernel_nodes(m, m.gpus);
+  state_kernel_nodes(m, m.nics);
+  state_kernel_nodes(m, m.nvme);
+}
 
 void complete_locality(Machine& m) {
   complete_devices(m, m.gpus);
