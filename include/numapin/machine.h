@@ -310,8 +310,7 @@ std::string_view device_name(std::uint16_t vendor, std::uint16_t device);
 /// numa_node, bridges above, one memory node, CPU list), device order, links from the PCI tree. Idempotent.
 void complete(Machine& m);
 /// Takes over from `other` what `into` does not know; where both know and differ, `into` is kept and the difference is
-/// returned. What was only computed (bridge, one-node, cpu-list, pci-tree) gives way to what a source states. Devices are
-/// joined by PCI address, then UUID, NVML index or NIC name, then (both without address) index.
+/// returned. Devices are joined by PCI address, then UUID, then (both without) index.
 std::vector<Disagreement> merge(Machine& into, const Machine& other);
 /// Every invariant of a Machine; empty when all hold. Runs on every machine in every test.
 std::vector<std::string> check(const Machine& m);

@@ -1,4 +1,5 @@
 // merge(): what one source knows and another does not, joined device by device; differences are returned, not settled.
+// What was only computed (bridge, one-node, cpu-list, pci-tree) gives way to what a source states.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -23,7 +23,7 @@ inline NumaNode node(int id, std::string_view cpu_list, std::uint64_t gib, std::
   return n;
 }
 
-/// numa_node -1: unknown, and local to every online CPU, as the kernel says it
+/// numa_node -1: unknown, as the kernel says it
 inline PciDevice function(std::string_view address, std::uint32_t class_code, int numa_node,
                           std::string_view parent = "", std::string_view host_bridge = "") {
   PciDevice d;
