@@ -1,0 +1,174 @@
+// Runs what `numapin plan --format ...` writes through the tools it is written for. The machine planned for is this
+// machine's allowed CPUs as one node, so that the tools can do what they are told.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "base/text.h"
+#include "numapin/plan_export.h"
+#include "support/made_machine.h"
+
+namespace numapin {
+namespace {
+
+using testing::HasSubstr;
+
+struct Output {
+  int status = -1;
+  std::string text;
+};
+
+/// Runs shell text by /bin/sh with both streams together.
+Output shell(const std::string& script) {
+  const auto file = std::filesystem::temp_directory_path() / fmt::format("numapin-export-{}.sh", getpid());
+  std::ofstream(file) << script;
+  Output out;
+  FILE* pipe = popen(("sh " + file.string() + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return out;
+  std::array<char, 4096> buffer;
+  while (const auto n = std::fread(buffer.data(), 1, buffer.size(), pipe)) out.text.append(buffer.data(), n);
+  out.status = pclose(pipe);
+  std::filesystem::remove(file);
+  return out;
+}
+
+bool works(const std::string& command) { return shell(command + " >/dev/null 2>&1").status == 0; }
+
+CpuSet allowed_here() {
+  cpu_set_t mask;
+  CpuSet cpus;
+  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return cpus;
+  for (int i = 0; i < CPU_SETSIZE; ++i)
+    if (CPU_ISSET(i, &mask)) cpus.insert(CpuId{i});
+  return cpus;
+}
+
+/// One node with the CPUs that this process may use, each a core, and two GPUs.
+Machine this_machine() {
+  auto m = test::made_machine(
+      {.nodes = 1, .cores_per_node = number(allowed_here().last()) + 1, .threads = 1, .gpus_per_node = 2});
+  m.online = {allowed_here(), Source::kSysfs};
+  m.nodes[0].cpus = m.online;
+  std::erase_if(m.cores, [&](const Core& c) { return !m.online->contains(c.cpus); });
+  return m;
+}
+
+struct Case {
+  Machine machine = this_machine();
+  Plan plan;
+  std::string text(std::string_view format, std::vector<std::string> command) const {
+    const auto exported = export_plan(format, {machine, plan, std::move(command), "localhost"});
+    EXPECT_TRUE(exported) << exported.error().message;
+    return exported ? *exported : "";
+  }
+};
+
+Case planned(bool each, MemoryMode memory) {
+  Case c;
+  Job job;
+  job.gpus = {{0, "", {}}, {1, "", {}}};
+  job.one_process_per_gpu = each;
+  job.memory = memory;
+  c.plan = *make_plan(c.machine, {}, job);
+  return c;
+}
+
+const std::vector<std::string> kShowBinding{"sh", "-c", "grep Cpus_allowed_list /proc/self/status; echo \"gpu=$CUDA_VISIBLE_DEVICES\""};
+
+TEST(NumactlTakes, EveryMemoryMode) {
+  if (!works("numactl --localalloc true")) GTEST_SKIP() << "numactl is not installed, or may not set a policy here";
+  for (const auto mode : {MemoryMode::kPreferred, MemoryMode::kPreferredOne, MemoryMode::kBind, MemoryMode::kInterleave,
+                          MemoryMode::kLocal, MemoryMode::kDefault, MemoryMode::kNone}) {
+    const auto c = planned(false, mode);
+    const auto out = shell(c.text("numactl", kShowBinding));
+    EXPECT_EQ(out.status, 0) << to_string(mode) << ": " << out.text;
+    EXPECT_THAT(out.text, HasSubstr("Cpus_allowed_list:\t" + allowed_here().to_list()));
+    EXPECT_THAT(out.text, HasSubstr("gpu=GPU-10000000-0000-0000-0000-000000000000,GPU-10000001-"));
+  }
+}
+
+TEST(NumactlTakes, RanksSideBySide) {
+  if (!works("numactl --localalloc true")) GTEST_SKIP() << "numactl is not installed, or may not set a policy here";
+  const auto out = shell(planned(true, MemoryMode::kPreferred).text("numactl", kShowBinding));
+  EXPECT_EQ(out.status, 0) << out.text;
+  EXPECT_THAT(out.text, HasSubstr("gpu=GPU-10000000-"));
+  EXPECT_THAT(out.text, HasSubstr("gpu=GPU-10000001-"));
+}
+
+TEST(TasksetTakes, TheCpuList) {
+  if (!works("taskset --version")) GTEST_SKIP() << "taskset is not installed";
+  auto c = planned(false, MemoryMode::kPreferred);
+  c.plan.placements[0].cpus = CpuSet::of(allowed_here().last());
+  const auto out = shell(c.text("taskset", kShowBinding));
+  EXPECT_EQ(out.status, 0) << out.text;
+  EXPECT_THAT(out.text, HasSubstr("Cpus_allowed_list:\t" + CpuSet::of(allowed_here().last()).to_list() + "\n"));
+}
+
+TEST(ShellTakes, TheVariablesOfEachRank) {
+  const auto c = planned(true, MemoryMode::kPreferred);
+  const auto script = c.text("env", {}) + "echo gpu=$CUDA_VISIBLE_DEVICES cpus=$NUMAPIN_CPUS\n";
+  const auto out = shell("unset OMPI_COMM_WORLD_LOCAL_RANK MPI_LOCALRANKID SLURM_LOCALID\nLOCAL_RANK=1\n" + script);
+  EXPECT_EQ(out.status, 0) << out.text;
+  EXPECT_EQ(out.text, fmt::format("gpu=GPU-10000001-0000-0000-0000-000000000001 cpus={}\n", allowed_here().to_list()));
+  EXPECT_NE(shell("unset OMPI_COMM_WORLD_LOCAL_RANK MPI_LOCALRANKID SLURM_LOCALID\nLOCAL_RANK=7\n" + script).status, 0);
+}
+
+/// torchrun and srun in the sense of their documentation: start the words after their options once a rank.
+TEST(ShellTakes, WhatTorchrunAndSrunStart) {
+  if (!works("numactl --localalloc true") || !works("bash -c true")) GTEST_SKIP() << "numactl or bash is missing";
+  const auto c = planned(true, MemoryMode::kPreferred);
+  for (const std::string format : {"torchrun", "slurm"}) {
+    const auto text = c.text(format, kShowBinding);
+    const auto start = text.find("bash -c");
+    ASSERT_NE(start, text.npos) << text;
+    const auto out = shell("unset OMPI_COMM_WORLD_LOCAL_RANK MPI_LOCALRANKID SLURM_LOCALID\nexport LOCAL_RANK=1\n" + text.substr(start));
+    EXPECT_EQ(out.status, 0) << format << ": " << out.text;
+    EXPECT_THAT(out.text, HasSubstr("gpu=GPU-10000001-"));
+  }
+}
+
+TEST(OpenMpiTakes, TheRankfile) {
+  const std::string as_root = "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 ";
+  if (!works("mpirun --version | grep 'Open MPI. 4'")) GTEST_SKIP() << "Open MPI 4 is not installed";
+  if (allowed_here() != CpuSet::range(0, allowed_here().size() - 1) || allowed_here().size() < 2 ||
+      !works(as_root + "mpirun -n 1 --bind-to core true"))
+    GTEST_SKIP() << "mpirun cannot bind to cores here";
+  auto c = planned(true, MemoryMode::kPreferred);
+  c.plan.placements[0].cpus = CpuSet{1};
+  c.plan.placements[1].cpus = CpuSet{0};
+  const auto file = std::filesystem::temp_directory_path() / fmt::format("numapin-rankfile-{}", getpid());
+  std::ofstream(file) << c.text("openmpi-rankfile", {});
+  const auto out = shell(as_root + "mpirun -n 2 --rankfile " + file.string() +
+                         " sh -c 'echo rank $OMPI_COMM_WORLD_RANK: $(grep Cpus_allowed_list /proc/self/status)'");
+  std::filesystem::remove(file);
+  ASSERT_EQ(out.status, 0) << out.text;
+  // Cores and CPUs have the same numbers here only without SMT; with it the rank has the core's CPUs.
+  EXPECT_THAT(out.text, HasSubstr("rank 0: Cpus_allowed_list: 1"));
+  EXPECT_THAT(out.text, HasSubstr("rank 1: Cpus_allowed_list: 0"));
+}
+
+TEST(JqTakes, TheJson) {
+  if (!works("jq --version")) GTEST_SKIP() << "jq is not installed";
+  const auto c = planned(true, MemoryMode::kBind);
+  const auto out = shell(fmt::format("jq -r '.placements[1].memory.nodelist, .schema' <<'EOF'\n{}EOF\n", to_json(c.plan)));
+  EXPECT_EQ(out.text, "0\nnumapin/plan/1\n");
+  const auto oci = shell(fmt::format("jq -r '.[1].linux.memoryPolicy.mode' <<'EOF'\n{}EOF\n", c.text("oci", {})));
+  EXPECT_EQ(oci.text, "MPOL_BIND\n");
+}
+
+TEST(PythonTakes, MonarchsList) {
+  if (!works("python3 -c 1")) GTEST_SKIP() << "python3 is not installed";
+  const auto c = planned(true, MemoryMode::kBind);
+  const auto out = shell(fmt::format("python3 <<'EOF'\n{}print(proc_bind[1]['membind'], len(proc_bind))\nEOF\n", c.text("monarch", {})));
+  EXPECT_EQ(out.text, "0 2\n");
+}
+
+}  // namespace
+}  // namespace numapin
