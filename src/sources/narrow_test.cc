@@ -14,14 +14,9 @@ using test::ServerTree;
 constexpr std::size_t kMostFiles = 40;
 
 System full(const FileTree& tree, std::map<std::string, std::string> env = {}) {
-  System s;
-  auto m = from_files(tree);
-  EXPECT_TRUE(m) << m.error().message;
-  s.machine = std::move(*m);
-  complete(s.machine);
-  s.allowance = read_allowance(tree);
-  s.allowance.visible_env = std::move(env);
-  return s;
+  auto s = discover(tree, nullptr, std::move(env));
+  EXPECT_TRUE(s) << s.error().message;
+  return std::move(*s);
 }
 
 /// What `run` does with a system.

@@ -1,4 +1,5 @@
 // Archives of /sys and /proc of real machines, against the answers beside them (../shared/corpus/README.md).
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -41,6 +42,7 @@ class Sysfs : public testing::TestWithParam<CorpusCase> {
   void check_gpu_locality() const;
   void check_gpu_memory() const;
   void check_allowance() const;
+  void check_narrow_path();
 
   std::unique_ptr<FileTree> tree_;
   Machine machine_;
@@ -68,6 +70,7 @@ TEST_P(Sysfs, ComesOutRight) {
   complete(machine_);
   EXPECT_EQ(check(machine_), std::vector<std::string>{});
   check_gpu_locality();
+  check_narrow_path();
 }
 
 void Sysfs::check_cpus() const {
@@ -226,6 +229,35 @@ void Sysfs::check_gpu_locality() const {
       for (const auto& id : gpu.at("numa_nodes")) hwloc.insert(NodeId{id.get<int>()});
       EXPECT_TRUE(!nodes || *nodes == hwloc) << nodes->to_list();
     }
+  }
+}
+
+/// No recording has /proc/bus/pci/devices; it is made here, with windows so large that every device may be a GPU.
+std::string proc_bus_pci(const Machine& m) {
+  std::string text;
+  for (const auto& d : m.pci) {
+    text += fmt::format("{:02x}{:02x}\t{:04x}{:04x}\t0", d.address.bus, d.address.device << 3 | d.address.function, d.vendor, d.device);
+    for (int i = 0; i < 14; ++i) text += i < 7 ? "\t 0" : "\t 1000000";
+    text += "\t\n";
+  }
+  return text;
+}
+
+/// Where the narrow path answers, it answers as the full model does.
+void Sysfs::check_narrow_path() {
+  SCOPED_TRACE("check_narrow_path");
+  auto* files = dynamic_cast<MapTree*>(tree_.get());
+  ASSERT_NE(files, nullptr);
+  files->add_file("/proc/bus/pci/devices", proc_bus_pci(machine_));
+  for (const auto& gpu : machine_.gpus) {
+    const auto narrow = discover_narrow(*files, {}, std::to_string(gpu.index));
+    if (!narrow) continue;
+    ASSERT_EQ(narrow->machine.gpus.size(), machine_.gpus.size());
+    const auto& ours = narrow->machine.gpus[static_cast<std::size_t>(gpu.index)];
+    EXPECT_EQ(ours.address, gpu.address);
+    EXPECT_EQ(ours.numa_nodes.value, gpu.numa_nodes.value);
+    EXPECT_EQ(narrow->machine.online, machine_.online);
+    for (const auto& node : narrow->machine.nodes) EXPECT_EQ(node.cpus, find_node(machine_, node.id)->cpus);
   }
 }
 
