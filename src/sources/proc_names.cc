@@ -37,10 +37,9 @@ void add_names(const FileTree& tree, Machine& m) {
   set(m.hostname, read_text(tree, "/proc/sys/kernel/hostname"));
   set(m.kernel_release, read_text(tree, "/proc/sys/kernel/osrelease"));
   set(m.architecture, read_text(tree, "/proc/sys/kernel/arch"));
-  const auto cpuinfo = tree.read("/proc/cpuinfo");
-  if (!cpuinfo) return;
-  set(m.cpu_model, cpu_model(*cpuinfo));
-  if (!m.architecture) set(m.architecture, architecture_of(*cpuinfo));
+  const auto cpuinfo = read_first_cpuinfo(tree);
+  set(m.cpu_model, cpu_model(cpuinfo));
+  if (!m.architecture) set(m.architecture, architecture_of(cpuinfo));
 }
 
 }  // namespace numapin::sources

@@ -48,6 +48,12 @@ std::optional<std::string> field(std::string_view text, std::string_view key) {
   return std::nullopt;
 }
 
+std::string read_first_cpuinfo(const FileTree& tree) {
+  auto text = tree.read("/proc/cpuinfo").value_or("");
+  text.erase(std::min(text.find("\n\n"), text.size()));
+  return text;
+}
+
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace numapin::sources

@@ -31,6 +31,9 @@ std::vector<std::string> entries(const FileTree& tree, const std::string& dir);
 /// The value of "KEY : value" (any blanks around the colon) in a text of such lines; nothing if no line has it.
 std::optional<std::string> field(std::string_view text, std::string_view key);
 
+/// /proc/cpuinfo up to the first empty line: the first CPU, which stands for all; "" where there is none.
+std::string read_first_cpuinfo(const FileTree& tree);
+
 /// Last component of a path.
 std::string_view base_name(std::string_view path);
 

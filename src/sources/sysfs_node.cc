@@ -109,14 +109,19 @@ bool is_knights(std::string_view cpuinfo) {
 /// HBM beside DRAM reads at least twice as fast (Xeon Max: 3 to 4 times); no CXL or persistent memory does.
 constexpr int kHbmFactor = 2;
 
+/// Memory without CPUs is compared with that of its own initiators. Nodes with CPUs are not compared with each other:
+/// half-filled memory channels make such a difference too.
 void add_hbm_by_bandwidth(Machine& m) {
-  std::optional<int> slowest_of_cpus;
-  const auto bandwidth = [](const NumaNode& n) { return n.access0 ? n.access0->read_bandwidth_mb_per_s : std::nullopt; };
-  for (const auto& n : m.nodes)
-    if (n.cpus && !n.cpus->empty() && bandwidth(n)) slowest_of_cpus = std::min(slowest_of_cpus.value_or(INT32_MAX), *bandwidth(n));
-  if (!slowest_of_cpus) return;
-  for (auto& n : m.nodes)
-    if (!n.kind && bandwidth(n) && *bandwidth(n) / kHbmFactor >= *slowest_of_cpus) n.kind = {MemoryKind::kHbm, Source::kSysfs};
+  const auto bandwidth = [](const NumaNode* n) { return n != nullptr && n->access0 ? n->access0->read_bandwidth_mb_per_s : std::nullopt; };
+  for (auto& node : m.nodes) {
+    if (node.kind || !node.cpus || !node.cpus->empty() || !bandwidth(&node)) continue;
+    const auto& initiators = node.access0->initiators;
+    const bool faster = std::all_of(initiators.begin(), initiators.end(), [&](NodeId id) {
+      const auto own = bandwidth(find_node(m, id));
+      return own && *bandwidth(&node) / kHbmFactor >= *own;
+    });
+    if (faster) node.kind = {MemoryKind::kHbm, Source::kSysfs};
+  }
 }
 
 /// Memory of a node with CPUs is DRAM unless something said otherwise; that of other nodes may be anything.
@@ -124,7 +129,7 @@ void add_kinds(const FileTree& tree, Machine& m) {
   add_dax_kinds(tree, m);
   add_hbm_by_bandwidth(m);
   const bool knights = std::any_of(m.nodes.begin(), m.nodes.end(), [](const NumaNode& n) { return n.cpus && n.cpus->empty(); }) &&
-                       is_knights(tree.read("/proc/cpuinfo").value_or(""));
+                       is_knights(read_first_cpuinfo(tree));
   for (auto& n : m.nodes) {
     if (n.kind || (n.memory_total_bytes && *n.memory_total_bytes == 0)) continue;
     const bool has_cpus = !n.cpus || !n.cpus->empty();
