@@ -26,8 +26,8 @@ std::string first_screen() {
   }
   text +=
       "\nexamples\n"
-      "  numapin topo                             which GPU is beside which CPUs, memory\n"
-      "  numapin run --gpu 0 -- python train.py   start train.py beside GPU 0\n"
+      "  numapin topo                            which GPU is beside which CPUs\n"
+      "  numapin run --gpu 0 -- python train.py  start train.py beside GPU 0\n"
       "\n"
       "'numapin COMMAND --help' tells a command's options. Every command takes\n"
       "--machine, to try it on a recorded or built-in machine ('numapin topo\n"

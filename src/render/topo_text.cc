@@ -27,6 +27,16 @@ std::string number_list(const std::vector<int>& numbers) {
   return set.to_list();
 }
 
+std::vector<std::string> words_of(std::string_view sentence) {
+  std::vector<std::string> words;
+  for (const auto word : split_words(sentence)) words.emplace_back(word);
+  return words;
+}
+
+std::string paragraph(std::string_view first, std::string_view rest, std::string_view sentence, const TextStyle& style) {
+  return flow(first, rest, words_of(sentence), " ", static_cast<std::size_t>(style.width));
+}
+
 /// A line "  label    text", wrapped under its text.
 std::string labelled(std::string_view label, const std::vector<std::string>& words, std::string_view gap,
                      const TextStyle& style) {
@@ -66,30 +76,43 @@ std::uint64_t total_memory(const Machine& m) {
   return total;
 }
 
-std::string heading(const Machine& m, const TextStyle& style) {
-  std::vector<std::string> facts;
+/// "48 CPUs", "(16 cores x 2 SMT", "+ 8 cores)": phrases that a line may break between
+std::vector<std::string> cpu_phrases(const Machine& m) {
   const auto online = online_cpus(m);
+  if (online.empty()) return {};
+  std::vector<std::string> phrases = {plural(static_cast<std::size_t>(online.size()), "CPU")};
   const auto counts = core_counts(cores_within(m, online));
-  const auto cores = counts.empty() ? "" : fmt::format(" ({})", join(counts, " + "));
-  if (!online.empty()) facts.push_back(plural(static_cast<std::size_t>(online.size()), "CPU") + cores);
-  if (m.packages.size() > 1) facts.push_back(plural(m.packages.size(), "package"));
-  facts.push_back(plural(m.nodes.size(), "NUMA node"));
+  for (std::size_t i = 0; i < counts.size(); ++i) phrases.push_back((i == 0 ? "(" : "+ ") + counts[i]);
+  if (!counts.empty()) phrases.back() += ")";
+  return phrases;
+}
+
+std::vector<std::string> size_phrases(const Machine& m) {
+  std::vector<std::string> phrases;
+  if (m.packages.size() > 1) phrases.push_back(plural(m.packages.size(), "package"));
+  phrases.push_back(plural(m.nodes.size(), "NUMA node"));
   const auto with_cpus = static_cast<std::size_t>(cpu_nodes(m).size());
-  if (with_cpus > 0 && with_cpus < m.nodes.size()) facts.back() += fmt::format(" ({} with CPUs)", with_cpus);
-  if (const auto total = total_memory(m); total > 0) facts.push_back(size_text(total));
-  facts.push_back(m.gpus.empty() ? "no GPU" : plural(m.gpus.size(), "GPU"));
-  for (std::size_t i = 0; i + 1 < facts.size(); ++i) facts[i] += ",";
+  if (with_cpus > 0 && with_cpus < m.nodes.size()) phrases.back() += fmt::format(" ({} with CPUs)", with_cpus);
+  if (const auto total = total_memory(m); total > 0) phrases.push_back(size_text(total));
+  phrases.push_back(m.gpus.empty() ? "no GPU" : plural(m.gpus.size(), "GPU"));
+  return phrases;
+}
+
+std::string heading(const Machine& m, const TextStyle& style) {
   const auto width = static_cast<std::size_t>(style.width);
-  auto text = flow(painted(kBold, clean(m.hostname.value_or("machine")) + ":", style) + " ", "  ", facts, " ", width);
+  auto phrases = cpu_phrases(m);
+  if (!phrases.empty()) phrases.back() += ",";
+  const auto sizes = size_phrases(m);
+  for (const auto& size : sizes) phrases.push_back(size + (&size == &sizes.back() ? "" : ","));
+  auto text = flow(painted(kBold, clean(m.hostname.value_or("machine")) + ":", style) + " ", "  ", phrases, " ", width);
 
   std::vector<std::string> origin;
   if (m.cpu_model) origin.push_back(clean(*m.cpu_model));
   if (m.architecture) origin.push_back(clean(*m.architecture));
   if (m.kernel_release) origin.push_back("kernel " + clean(*m.kernel_release));
   if (m.driver_version) origin.push_back("NVIDIA driver " + clean(*m.driver_version));
-  for (std::size_t i = 0; i + 1 < origin.size(); ++i) origin[i] += ",";
-  if (!origin.empty()) text += flow("", "  ", origin, " ", width);
-  if (m.offline && !m.offline->empty()) text += fmt::format("offline CPUs: {}\n", short_list(*m.offline));
+  if (!origin.empty()) text += paragraph("", "  ", join(origin, ", "), style);
+  if (m.offline && !m.offline->empty()) text += flow("offline CPUs: ", "  ", list_pieces(*m.offline), "", width);
   return text;
 }
 
@@ -216,12 +239,12 @@ std::string memory_line(const Machine& m, const NumaNode& node, const TextStyle&
 std::string access_line(const NumaNode& node, const TextStyle& style) {
   if (!node.access0) return {};
   const auto& a = *node.access0;
-  std::vector<std::string> words;
-  if (a.read_latency_ns) words.push_back(fmt::format("{} ns", *a.read_latency_ns));
-  if (a.read_bandwidth_mb_per_s) words.push_back(fmt::format("{:.1f} GB/s", *a.read_bandwidth_mb_per_s / 1000.0));
-  if (words.empty()) return {};
-  words.push_back(fmt::format("read from node {}, by the firmware's table", a.initiators.to_list()));
-  return labelled("access", words, " ", style);
+  std::vector<std::string> facts;
+  if (a.read_latency_ns) facts.push_back(fmt::format("{} ns", *a.read_latency_ns));
+  if (a.read_bandwidth_mb_per_s) facts.push_back(fmt::format("{:.1f} GB/s", *a.read_bandwidth_mb_per_s / 1000.0));
+  if (facts.empty()) return {};
+  const auto sentence = fmt::format("{} to read from node {}, by the firmware's table", join(facts, ", "), a.initiators.to_list());
+  return labelled("access", words_of(sentence), " ", style);
 }
 
 std::string cores_line(const Machine& m, const NumaNode& node, const TextStyle& style) {
@@ -259,7 +282,7 @@ std::string l3_line(const Machine& m, const NumaNode& node, const TextStyle& sty
                                                        : "for CPUs " + short_list(groups.front()->cpus));
     return labelled("L3", words, " ", style);
   }
-  words.push_back("");
+  if (alike) words.push_back("");  // two blanks before the lists
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const auto bytes = groups[i]->size_bytes;
     const auto own = !alike && bytes ? size_text(*bytes) + " " : "";
@@ -346,16 +369,6 @@ std::vector<NodeSet> shared_node_sets(const Machine& m) {
   for (const auto& nvme : m.nvme) add(nvme.numa_nodes);
   std::sort(sets.begin(), sets.end());
   return sets;
-}
-
-std::vector<std::string> words_of(std::string_view sentence) {
-  std::vector<std::string> words;
-  for (const auto word : split_words(sentence)) words.emplace_back(word);
-  return words;
-}
-
-std::string paragraph(std::string_view first, std::string_view rest, std::string_view sentence, const TextStyle& style) {
-  return flow(first, rest, words_of(sentence), " ", static_cast<std::size_t>(style.width));
 }
 
 std::string unknown_block(const Machine& m, const TextStyle& style) {
