@@ -358,6 +358,18 @@ TEST(FromFiles, KfdSaysNothingWhereNumaNodeIsUnknown) {  // the driver writes no
   for (const auto& gpu : m.gpus) EXPECT_FALSE(gpu.numa_nodes);
 }
 
+/// Whatever machine the tests run on.
+TEST(FromFiles, ThisMachine) {
+  const auto live = make_dir_tree("/");
+  const auto s = discover(*live, nullptr);
+  ASSERT_TRUE(s) << s.error().message;
+  EXPECT_EQ(check(s->machine), std::vector<std::string>{});
+  EXPECT_FALSE(s->machine.cores.empty());
+  ASSERT_TRUE(s->allowance.cpus && s->allowance.mems);
+  EXPECT_TRUE(s->machine.online->contains(*s->allowance.cpus));
+  EXPECT_FALSE(s->allowance.cpus->empty());
+}
+
 TEST(ReadAllowance, FromTheStatusOfTheProcess) {
   const auto a = read_allowance(tree_of({{"/proc/self/status", "Cpus_allowed:\tf\nCpus_allowed_list:\t0-3\nMems_allowed_list:\t1\n"},
                                          {"/proc/self/cgroup", "12:cpu,cpuset:/docker/ab:c\n0::/x\n"}}));
