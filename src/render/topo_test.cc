@@ -168,7 +168,16 @@ TEST(TopoText, KeepsToTheWidthAndHasNoTrailingBlanks) {
 }
 
 TEST(TopoText, OfNothingIsStillText) {
-  EXPECT_EQ(topo_text({}, {}), "machine: 0 NUMA nodes, no GPU\n");
+  EXPECT_EQ(topo_text({}, {}), "machine: NUMA nodes unknown, no GPU\n");
+}
+
+TEST(TopoText, OfAPastedTableSaysWhatItDoesNotTell) {
+  System s;
+  s.machine.gpus.resize(1);
+  s.machine.gpus[0].vendor = 0x10de;
+  const auto text = topo_text(s, {});
+  EXPECT_THAT(text, HasSubstr("`- GPU 0  NVIDIA\n"));
+  EXPECT_THAT(text, HasSubstr("why: the source of this machine does not tell.\n"));
 }
 
 TEST(TopoText, ColorsOnlyOnRequest) {

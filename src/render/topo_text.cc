@@ -90,7 +90,7 @@ std::vector<std::string> cpu_phrases(const Machine& m) {
 std::vector<std::string> size_phrases(const Machine& m) {
   std::vector<std::string> phrases;
   if (m.packages.size() > 1) phrases.push_back(plural(m.packages.size(), "package"));
-  phrases.push_back(plural(m.nodes.size(), "NUMA node"));
+  phrases.push_back(m.nodes.empty() ? "NUMA nodes unknown" : plural(m.nodes.size(), "NUMA node"));
   const auto with_cpus = static_cast<std::size_t>(cpu_nodes(m).size());
   if (with_cpus > 0 && with_cpus < m.nodes.size()) phrases.back() += fmt::format(" ({} with CPUs)", with_cpus);
   if (const auto total = total_memory(m); total > 0) phrases.push_back(size_text(total));
@@ -298,7 +298,7 @@ std::string gpu_model(const Gpu& gpu) {
   const auto vendor = vendor_name(gpu.vendor);
   const auto device = device_name(gpu.vendor, gpu.device);
   if (!device.empty()) return fmt::format("{} {}", vendor, device);
-  if (gpu.vendor == 0) return {};
+  if (gpu.device == 0) return std::string(vendor);  // a pasted table names the maker at most
   return fmt::format("{} {:04x}", vendor.empty() ? fmt::format("{:04x}", gpu.vendor) : vendor, gpu.device);
 }
 
@@ -376,7 +376,7 @@ std::string unknown_block(const Machine& m, const TextStyle& style) {
   if (devices.empty()) return {};
   auto text = painted(kYellow, "node unknown", style) + "\n" + draw_pci(m, devices, "  ", style);
   const auto choices = dram_nodes(m);
-  if (choices.size() < 2) return "\n" + text;
+  if (choices.size() < 2) return "\n" + text + paragraph("  why: ", "       ", "the source of this machine does not tell.", style);
   text += paragraph("  why: ", "       ",
                     fmt::format("the kernel gives these devices no node (numa_node -1), nor any bridge above them, and "
                                 "nodes {} all have memory. numapin does not guess.", choices.to_list()), style);
