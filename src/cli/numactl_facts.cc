@@ -5,6 +5,7 @@
 #include "base/numbers.h"
 #include "base/text.h"
 #include "os/device_node.h"
+#include "plan/numactl_spec.h"
 
 namespace numapin::cli {
 namespace {
@@ -131,9 +132,7 @@ class RecordedFacts final : public NumactlFacts {
 
  private:
   Result<NodeSet> nodes_of_pci(std::string_view spec) const {
-    std::string text(trim(spec.substr(4)));
-    if (text.find('.') == text.npos) text += ".0";
-    const auto address = PciAddress::parse(text);
+    const auto address = parse_pci_spec(spec);
     if (!address) return bad_input(fmt::format("read {}: not a PCI address", spec), "write pci:0000:18:00.0");
     if (const auto* gpu = find_gpu(machine_, *address); gpu != nullptr && gpu->numa_nodes) return *gpu->numa_nodes;
     const auto* device = find_pci(machine_, *address);

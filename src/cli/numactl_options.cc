@@ -63,8 +63,13 @@ Result<NodeSet> read_nodes(const std::string& text, bool all, const NumactlFacts
 std::string list_or_none(const Result<NodeSet>& nodes) { return nodes && !nodes->empty() ? nodes->to_list() : "none"; }
 
 Unexpected no_such_node(std::string_view option, NodeId node, const NumactlFacts& facts) {
-  return fail(Error::Kind::kNotFound, fmt::format("{}: node {} does not exist", option, number(node)),
-              fmt::format("nodes of this machine: {}", list_or_none(facts.online_nodes())));
+  return bad_input(fmt::format("{}: node {} does not exist", option, number(node)),
+                   fmt::format("nodes of this machine: {}", list_or_none(facts.online_nodes())));
+}
+
+Unexpected not_allowed(std::string_view option, NodeId node, const NodeSet& allowed) {
+  return fail(Error::Kind::kDenied, fmt::format("{}: node {} is not allowed here", option, number(node)),
+              fmt::format("this process's cpuset allows {} only", node_words(allowed)));
 }
 
 Result<void> check_memory_nodes(std::string_view option, const NodeSet& nodes, bool all, const NumactlFacts& facts) {
@@ -75,16 +80,25 @@ Result<void> check_memory_nodes(std::string_view option, const NodeSet& nodes, b
   for (const NodeId node : nodes - allowed) {
     if (!online.contains(node)) return no_such_node(option, node, facts);
     if (!with_memory.contains(node)) {
-      return fail(Error::Kind::kNotFound, fmt::format("{}: node {} has no memory", option, number(node)),
-                  fmt::format("nodes with memory: {}", with_memory.to_list()));
+      return bad_input(fmt::format("{}: node {} has no memory", option, number(node)),
+                       fmt::format("nodes with memory: {}", with_memory.to_list()));
     }
     // With --all the kernel is asked all the same, as numactl does.
-    if (!all) {
-      return fail(Error::Kind::kDenied, fmt::format("{}: node {} is not allowed here", option, number(node)),
-                  fmt::format("this process's cpuset allows memory of {} only", node_words(allowed)));
-    }
+    if (!all) return not_allowed(option, node, allowed);
   }
   return {};
+}
+
+/// numactl refuses the CPUs of a node whose memory the cpuset forbids, and, for the same test, those of a node without
+/// memory; the second is a node like any other to us.
+Result<void> check_cpu_nodes(const NodeSet& nodes, const RunOptions& o, const NumactlFacts& facts) {
+  if (o.all || o.cpunodebind.find('!') != o.cpunodebind.npos) return {};
+  NUMAPIN_TRY(const auto allowed, facts.allowed_nodes());
+  if (allowed.contains(nodes)) return {};
+  NUMAPIN_TRY(const auto with_memory, facts.memory_nodes());
+  const auto denied = (nodes & with_memory) - allowed;
+  if (denied.empty()) return {};
+  return not_allowed("--cpunodebind", denied.first(), allowed);
 }
 
 Result<CpuSet> cpus_of_nodes(const NodeSet& nodes, const NumactlFacts& facts) {
@@ -96,9 +110,8 @@ Result<CpuSet> cpus_of_nodes(const NodeSet& nodes, const NumactlFacts& facts) {
     cpus |= *found;
   }
   if (!cpus.empty()) return cpus;
-  return fail(Error::Kind::kNotFound,
-              fmt::format("--cpunodebind: {} {} no CPUs", node_words(nodes), nodes.size() == 1 ? "has" : "have"),
-              "it is memory only: give CPUs of a node near it, and --membind for its memory");
+  return bad_input(fmt::format("--cpunodebind: {} {} no CPUs", node_words(nodes), nodes.size() == 1 ? "has" : "have"),
+                   "it is memory only: give CPUs of a node near it, and --membind for its memory");
 }
 
 // ---- CPUs -----------------------------------------------------------------------------------------------------------
@@ -112,8 +125,8 @@ Result<void> check_cpus(std::string_view option, const CpuSet& cpus, const Numac
   const CpuSet named = off.empty() ? missing : off;
   const std::string_view verb = off.empty() ? (named.size() == 1 ? "does not exist" : "do not exist")
                                             : (named.size() == 1 ? "is offline" : "are offline");
-  return fail(Error::Kind::kNotFound, fmt::format("{}: CPU {} {}", option, named.to_list(), verb),
-              fmt::format("online CPUs: {}", online.to_list()));
+  return bad_input(fmt::format("{}: CPU {} {}", option, named.to_list(), verb),
+                   fmt::format("online CPUs: {}", online.to_list()));
 }
 
 /// numactl lets a CPU be named only inside the mask this process has, unless --all is given.
@@ -135,10 +148,12 @@ Result<CpuSet> physical_cpus(const RunOptions& o, const NumactlFacts& facts) {
               fmt::format("allowed CPUs: {}; --all goes beyond this process's mask", allowed.to_list()));
 }
 
+/// As taskset does: what is not online is left to the kernel to drop (the verdict tells), unless nothing remains.
 Result<CpuSet> listed_cpus(const RunOptions& o, const NumactlFacts& facts) {
   NUMAPIN_TRY(auto cpus, CpuSet::parse(o.cpu_list));
   if (cpus.empty()) return bad_input("--cpu-list: the list is empty", "write a list as 0-3,8");
-  NUMAPIN_CHECK_OK(check_cpus("--cpu-list", cpus, facts));
+  NUMAPIN_TRY(const auto online, facts.online_cpus());
+  if (!cpus.intersects(online)) NUMAPIN_CHECK_OK(check_cpus("--cpu-list", cpus, facts));
   return cpus;
 }
 
@@ -148,8 +163,8 @@ Result<CpuSet> masked_cpus(const RunOptions& o, const NumactlFacts& facts) {
   NUMAPIN_TRY(const auto online, facts.online_cpus());
   const CpuSet there = cpus & online;
   if (!there.empty()) return there;
-  return fail(Error::Kind::kNotFound, fmt::format("--cpu-mask {}: none of its CPUs is online", o.cpu_mask),
-              fmt::format("online CPUs: {} (mask {})", online.to_list(), online.to_mask()));
+  return bad_input(fmt::format("--cpu-mask {}: none of its CPUs is online", o.cpu_mask),
+                   fmt::format("online CPUs: {} (mask {})", online.to_list(), online.to_mask()));
 }
 
 }  // namespace
@@ -197,6 +212,7 @@ Result<void> resolve_same(std::vector<std::string*> order) {
 Result<CpuSet> named_cpus(const RunOptions& o, const NumactlFacts& facts) {
   if (!o.cpunodebind.empty()) {
     NUMAPIN_TRY(const auto nodes, read_nodes(o.cpunodebind, o.all, facts));
+    NUMAPIN_CHECK_OK(check_cpu_nodes(nodes, o, facts));
     return cpus_of_nodes(nodes, facts);
   }
   if (!o.physcpubind.empty()) return physical_cpus(o, facts);

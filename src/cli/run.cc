@@ -116,9 +116,9 @@ std::string loss_words(const std::vector<Error>& losses) {
   return text;
 }
 
-std::string verdict(const RunPlacement& where, const Outcome& outcome) {
+std::string verdict(const RunPlacement& where, const Outcome& outcome, bool verified) {
   const std::string subject = where.subject.empty() ? "" : where.subject + ": ";
-  return subject + join(achieved_words(outcome), ", ") + loss_words(outcome.losses);
+  return subject + join(achieved_words(outcome), ", ") + loss_words(outcome.losses) + (verified ? "; verified" : "");
 }
 
 void explain(const RunPlacement& where, std::ostream& out) {
@@ -145,6 +145,15 @@ int dry_run(Session& s, const RunOptions& o, const RunPlacement& where) {
 void leave_record(const Outcome& outcome, Kernel& kernel) {
   if (!outcome.cpus.empty()) kernel.set_env("NUMAPIN_CPUS", outcome.cpus.to_list());
   if (outcome.memory_got.mode != MemoryMode::kNone) kernel.set_env("NUMAPIN_MEMORY", describe(outcome.memory_got));
+}
+
+/// A policy named by numactl's option that this kernel does not have: numactl fails, and so do we.
+const Error* unsupported_policy(const RunOptions& o, const Outcome& outcome) {
+  if (!o.names_memory() || outcome.memory_got.mode == outcome.memory_asked.mode) return nullptr;
+  for (const auto& loss : outcome.losses) {
+    if (loss.kind == Error::Kind::kUnsupported) return &loss;
+  }
+  return nullptr;
 }
 
 int start_status(const Error& error) { return error.kind == Error::Kind::kNotFound ? kNotFound : kNotExecutable; }
@@ -180,11 +189,12 @@ int bind_and_become(Session& s, const RunOptions& o, const RunPlacement& where, 
   make_room(s, o, where, wish);
   const auto outcome = perform(actions(where.placement), kernel, o.strict);
   if (!outcome) return s.report(outcome.error());
+  if (const auto* error = unsupported_policy(o, *outcome)) return s.report(*error);
   if (o.verify) {
     if (const auto same = verify(*outcome, kernel); !same) return s.report(same.error());
   }
   leave_record(*outcome, kernel);
-  if (!o.quiet) s.say(verdict(where, *outcome));
+  if (!o.quiet) s.say(verdict(where, *outcome, o.verify));
   if (o.explain) explain(where, s.err);
   s.out.flush();
   s.err.flush();
@@ -201,6 +211,9 @@ int run_run(Session& s, const RunOptions& o) {
   RealKernel kernel;
   const auto where = place(o, s, kernel);
   if (!where) return s.report(where.error());
+  if (o.strict && !where->shortfalls.empty()) {
+    return s.report({Error::Kind::kDenied, where->shortfalls[0], "without --strict the command is started all the same"});
+  }
   for (const auto& warning : where->placement.warnings) s.warn(warning);
   return o.dry_run ? dry_run(s, o, *where) : bind_and_become(s, o, *where, *wish, kernel);
 }

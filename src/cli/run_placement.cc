@@ -46,6 +46,7 @@ Result<RunPlacement> near_gpus(const RunOptions& o, const System& system) {
   RunPlacement where;
   where.placement = std::move(plan.placements.at(0));
   auto& p = where.placement;
+  where.shortfalls = p.warnings;
   p.because.insert(p.because.begin(), choice.because.begin(), choice.because.end());
   p.warnings.insert(p.warnings.begin(), choice.warnings.begin(), choice.warnings.end());
   p.warnings.insert(p.warnings.end(), plan.notes.begin(), plan.notes.end());

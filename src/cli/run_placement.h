@@ -14,6 +14,7 @@ struct Session;
 
 struct RunPlacement {
   Placement placement;
+  std::vector<std::string> shortfalls;  ///< of the warnings: what is less than was asked for; --strict stops at one
   std::string subject;  ///< "GPU 0 → node 0"; "" where only numactl's options were given
 };
 

@@ -14,7 +14,7 @@
 #include <memory>
 
 #include "base/numbers.h"
-#include "numapin/machine.h"
+#include "plan/numactl_spec.h"
 
 namespace numapin {
 namespace {
@@ -71,11 +71,8 @@ Result<NodeSet> nodes_of_name(std::string_view spec, std::string_view class_dire
   return nodes_of_link(fmt::format("{}/{}", class_directory, name), spec, tree);
 }
 
-/// PciAddress wants a function; numactl lets it be left out.
 Result<NodeSet> nodes_of_pci(std::string_view spec, const FileTree& tree) {
-  std::string text(trim(spec.substr(spec.find(':') + 1)));
-  if (text.find('.') == text.npos) text += ".0";
-  const auto address = PciAddress::parse(text);
+  const auto address = parse_pci_spec(spec);
   if (!address) return bad_input(fmt::format("read {}: not a PCI address", spec), "write pci:0000:18:00.0");
   return nodes_of_link("/sys/bus/pci/devices/" + address->to_string(), spec, tree);
 }

@@ -95,6 +95,17 @@ bool names_a_device(std::string_view text) {
   return std::any_of(kDeviceKinds.begin(), kDeviceKinds.end(), [&](auto kind) { return text.starts_with(kind); });
 }
 
+std::optional<PciAddress> parse_pci_spec(std::string_view spec) {
+  std::string text(trim(spec.substr(spec.find(':') + 1)));
+  if (text.find('.') != text.npos) return PciAddress::parse(text);
+  const auto fields = split(text, ':');
+  // "18:00:0" ends in a function, "0000:18:00" begins with a segment: that one has four digits or more.
+  const bool has_function = fields.size() == 4 || (fields.size() == 3 && fields[0].size() <= 2);
+  if (has_function) text[text.rfind(':')] = '.';
+  else text += ".0";
+  return PciAddress::parse(text);
+}
+
 Result<NodeSet> parse_node_spec(std::string_view text, const NodeSet& allowed, const NodeSet& every,
                                 const FindDeviceNodes& find) {
   auto body = trim(text);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "numapin/id_set.h"
+#include "numapin/machine.h"
 #include "numapin/result.h"
 
 namespace numapin {
@@ -14,6 +16,9 @@ using FindDeviceNodes = std::function<Result<NodeSet>(std::string_view spec)>;
 
 /// True for "pci:...", "netdev:...", "block:...", "file:...", "ip:...".
 bool names_a_device(std::string_view text);
+
+/// The address in "pci:[seg:]bus:dev[.func]", also with a colon before the function, as numactl's manual has it.
+std::optional<PciAddress> parse_pci_spec(std::string_view spec);
 
 /// Reads a node specification of numactl(8): "0-1,3", "all", "+0" (the first of `allowed`), "!1" (all of `every` but 1),
 /// "!+0", "pci:18:00.0". `allowed` is what "all" means and what "+" counts over.

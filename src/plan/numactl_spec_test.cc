@@ -41,6 +41,16 @@ TEST(NodeSpec, ReadsDevices) {
   EXPECT_EQ(nodes("pci:99:00.0"), "error: no such device");
 }
 
+TEST(PciSpec, TakesEveryFormOfTheManual) {
+  const PciAddress want{0, 0x18, 0, 1};
+  for (const char* text : {"pci:18:00.1", "pci:18:00:1", "pci:0000:18:00.1", "pci:0000:18:00:1"}) {
+    EXPECT_EQ(parse_pci_spec(text), want) << text;
+  }
+  EXPECT_EQ(parse_pci_spec("pci:0000:18:00"), (PciAddress{0, 0x18, 0, 0}));
+  EXPECT_EQ(parse_pci_spec("pci:18:00"), (PciAddress{0, 0x18, 0, 0}));
+  for (const char* text : {"pci:", "pci:zz", "pci:18", "pci:1:2:3:4:5"}) EXPECT_FALSE(parse_pci_spec(text)) << text;
+}
+
 TEST(NodeSpec, SaysWhereATextGoesWrong) {
   EXPECT_EQ(nodes("1-x").find("error: parse"), 0u) << nodes("1-x");
   EXPECT_NE(nodes("1-x").find("column 3"), std::string::npos) << nodes("1-x");
