@@ -1,11 +1,12 @@
 // numapin run: bind, then become the command. No process stays behind.
+#include "cli/run.h"
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/text.h"
-#include "cli/command.h"
 #include "cli/numactl_options.h"
 #include "cli/run_options.h"
 #include "cli/run_placement.h"

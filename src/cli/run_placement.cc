@@ -73,6 +73,21 @@ Result<void> apply_named(const RunOptions& o, const NumactlFacts& facts, Placeme
   return {};
 }
 
+/// The default mode needs the GPU's node and the node's CPUs, which a few small files tell. Cores, caches, packages and
+/// other nodes need the whole machine.
+bool is_narrow(const RunOptions& o) {
+  return o.machine.empty() && o.smt != "off" && (o.profile.empty() || o.profile == "training") &&
+         (o.cpus.empty() || o.cpus == "node" || o.cpus == "none");
+}
+
+Result<System> read_system(const RunOptions& o, const Session& session) {
+  if (is_narrow(o)) {
+    const auto spec = o.gpu.empty() ? std::nullopt : std::optional<std::string_view>(o.gpu);
+    if (auto system = discover_narrow(session.live, session.visible_env(), spec)) return std::move(*system);
+  }
+  return session.system(o.machine);
+}
+
 }  // namespace
 
 Result<RunPlacement> place(const RunOptions& o, const Session& session, Kernel& kernel) {
@@ -81,7 +96,7 @@ Result<RunPlacement> place(const RunOptions& o, const Session& session, Kernel& 
     NUMAPIN_CHECK_OK(apply_named(o, *live_facts(session.live, kernel), where.placement));
     return where;
   }
-  NUMAPIN_TRY(const auto system, session.system(o.machine));
+  NUMAPIN_TRY(const auto system, read_system(o, session));
   if (o.is_about_gpus()) {
     NUMAPIN_TRY(where, near_gpus(o, system));
   }

@@ -30,6 +30,8 @@ struct Session {
 
   /// The live system, or the recorded or built-in machine named by --machine (not empty).
   Result<System> system(const std::string& machine_option) const;
+  /// The variables of the environment that choose GPUs: *_VISIBLE_DEVICES and their like.
+  std::map<std::string, std::string> visible_env() const;
   /// Prints "numapin: message" and "  hint: ...", and returns the exit status that fits.
   int report(const Error& error) const;
   /// One line on err, "numapin: " before it.

@@ -14,13 +14,17 @@ bool names_visible_gpus(std::string_view variable) {
 
 }  // namespace
 
-Result<System> Session::system(const std::string& machine_option) const {
-  if (!machine_option.empty()) return open_machine(machine_option);
+std::map<std::string, std::string> Session::visible_env() const {
   std::map<std::string, std::string> visible;
   for (const auto& [name, value] : env) {
     if (names_visible_gpus(name)) visible.emplace(name, value);
   }
-  return discover(live, nvml(), std::move(visible));
+  return visible;
+}
+
+Result<System> Session::system(const std::string& machine_option) const {
+  if (!machine_option.empty()) return open_machine(machine_option);
+  return discover(live, nvml(), visible_env());
 }
 
 }  // namespace numapin::cli
