@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/text.h"
 #include "cli/numactl_options.h"
@@ -176,8 +177,9 @@ NodeSet nodes_to_make_room_on(const RunPlacement& where, const RoomWish& wish) {
 }
 
 void make_room(const Session& s, const RunOptions& o, const RunPlacement& where, const RoomWish& wish) {
+  const auto start = std::chrono::steady_clock::now();
   for (const NodeId node : nodes_to_make_room_on(where, wish)) {
-    const auto report = numapin::make_room(node, wish, s.live);
+    const auto report = numapin::make_room(node, wish, s.live, start);
     if (!report.done.empty() && !o.quiet) s.say(report.done);
     if (!report.shortage.empty()) s.warn(report.shortage);
   }

@@ -114,8 +114,9 @@ struct Work {
   const RoomWish& wish;
   const FileTree& tree;
   const RoomDecision& decision;
+  Clock::time_point start;
   RoomProgress progress;
-  Clock::time_point start = Clock::now();
+  std::optional<RoomStop> stopped = {};
 
   std::optional<RoomStop> look() {
     progress.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
@@ -137,13 +138,41 @@ struct Work {
   }
 
   void run(std::uint64_t bytes, std::uint64_t step, const std::function<bool(std::uint64_t)>& take) {
-    while (bytes > 0 && !look()) {
+    while (bytes > 0 && !(stopped = look())) {
       const auto now = std::min(bytes, step);
       if (!take(now)) return;
       bytes -= now;
     }
   }
 };
+
+std::string why_too_little(const Work& work) {
+  if (!work.stopped) return "the kernel freed no more";
+  switch (*work.stopped) {
+    case RoomStop::kTime: return "the time for it was up";
+    case RoomStop::kSwapping: return "programs' memory began to be swapped out";
+    case RoomStop::kHalfOfCache: return "half of the clean cache was taken";
+    case RoomStop::kEnough: break;
+  }
+  return {};
+}
+
+RoomReport report_on(const Work& work) {
+  const NodeMemory &before = work.progress.before, &now = work.progress.now;
+  const auto freed = now.free > before.free ? now.free - before.free : 0;
+  RoomReport report{fmt::format("node {}: {} free, {} of page cache freed ({}, {} ms)", number(work.node),
+                                size_words(now.free), size_words(freed),
+                                work.decision.method == RoomMethod::kReclaimFile ? "reclaim file" : "filler",
+                                work.progress.elapsed.count()),
+                    work.decision.shortage};
+  // Others allocate and free meanwhile: nine tenths are what was wanted.
+  const bool too_little = now.free < work.decision.wanted_free / 10 * 9;
+  if (too_little && report.shortage.empty()) {
+    report.shortage = fmt::format("node {}: {} were wanted free: {}", number(work.node),
+                                  size_words(work.decision.wanted_free), why_too_little(work));
+  }
+  return report;
+}
 
 }  // namespace
 
@@ -157,7 +186,8 @@ RoomMeans read_room_means(NodeId node, const FileTree& tree) {
   return means;
 }
 
-RoomReport make_room(NodeId node, const RoomWish& wish, const FileTree& tree) {
+RoomReport make_room(NodeId node, const RoomWish& wish, const FileTree& tree,
+                     std::chrono::steady_clock::time_point start) {
   if (wish.mode == RoomWish::Mode::kOff) return {};
   const auto before = read_memory(node, tree);
   if (!before) return {};
@@ -166,15 +196,9 @@ RoomReport make_room(NodeId node, const RoomWish& wish, const FileTree& tree) {
   const auto decision = decide_room(node, *before, wish, read_room_means(node, tree));
   if (decision.method == RoomMethod::kNone) return {{}, decision.shortage};
   const auto swapped = swapped_out(tree);
-  Work work{node, wish, tree, decision, {*before, *before, swapped, swapped, {}}};
+  Work work{node, wish, tree, decision, start, {*before, *before, swapped, swapped, {}}};
   work.go();
-  const auto& now = work.progress.now;
-  const auto freed = now.free > before->free ? now.free - before->free : 0;
-  RoomReport report{fmt::format("node {}: {} free, {} of page cache freed ({}, {} ms)", number(node), size_words(now.free),
-                                size_words(freed), decision.method == RoomMethod::kReclaimFile ? "reclaim file" : "filler",
-                                work.progress.elapsed.count()),
-                    decision.shortage};
-  return report;
+  return report_on(work);
 }
 
 }  // namespace numapin

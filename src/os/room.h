@@ -14,9 +14,10 @@ struct RoomReport {
   std::string shortage;  ///< why it may not be enough; "" where it is
 };
 
-/// Looks at the node and frees cache as `wish` says: at most 3 s with auto. `tree` is the live "/". Never an error: a
-/// node that cannot be read is left alone.
-RoomReport make_room(NodeId node, const RoomWish& wish, const FileTree& tree);
+/// Looks at the node and frees cache as `wish` says: until 3 s after `start` with auto, which several nodes share.
+/// `tree` is the live "/". Never an error: a node that cannot be read is left alone.
+RoomReport make_room(NodeId node, const RoomWish& wish, const FileTree& tree,
+                     std::chrono::steady_clock::time_point start);
 
 /// What the system allows, read from `tree` (cgroup limits, swap, panic_on_oom) and tried (is the file writable).
 RoomMeans read_room_means(NodeId node, const FileTree& tree);
