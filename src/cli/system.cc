@@ -1,15 +1,16 @@
 #include "cli/session.h"
+
+#include <algorithm>
+
 #include "numapin/sources.h"
+#include "numapin/visible.h"
 
 namespace numapin::cli {
 namespace {
 
 bool names_visible_gpus(std::string_view variable) {
-  for (std::string_view name : {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
-                                "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK"}) {
-    if (variable == name) return true;
-  }
-  return false;
+  const auto names = visibility_variables();
+  return std::find(names.begin(), names.end(), variable) != names.end();
 }
 
 }  // namespace
