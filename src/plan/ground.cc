@@ -98,14 +98,30 @@ void fall_back(const Ground& g, const Gpu& gpu, Locality& where) {
                                        instead, all_there.to_list()));
 }
 
+/// Fills what follows from `cores`.
+void index_cores(Ground& g) {
+  int count = 0;
+  for (const auto& [node, cores] : g.cores) {
+    g.cpu_nodes.insert(node);
+    auto& cpus = g.cpus[node];
+    for (const auto& core : cores) {
+      cpus |= core.cpus;
+      const auto size = static_cast<std::size_t>(number(core.cpus.last())) + 1;
+      if (size > g.core_of_cpu.size()) g.core_of_cpu.resize(size, -1);
+      for (const CpuId cpu : core.cpus) g.core_of_cpu[static_cast<std::size_t>(number(cpu))] = count;
+      ++count;
+    }
+    g.usable |= cpus;
+  }
+}
+
 }  // namespace
 
 CpuSet Ground::cpus_on(const NodeSet& nodes) const {
-  CpuSet cpus;
+  CpuSet found;
   for (const NodeId node : nodes)
-    if (const auto it = cores.find(node); it != cores.end())
-      for (const auto& core : it->second) cpus |= core.cpus;
-  return cpus;
+    if (const auto it = cpus.find(node); it != cpus.end()) found |= it->second;
+  return found;
 }
 
 std::vector<UsableCore> Ground::cores_on(const NodeSet& nodes) const {
@@ -116,21 +132,17 @@ std::vector<UsableCore> Ground::cores_on(const NodeSet& nodes) const {
   return found;
 }
 
-int Ground::count_cores(const CpuSet& cpus) const {
-  int count = 0;
-  CpuSet rest = cpus;
-  for (const auto& core : m.cores) {
-    if (!core.cpus.intersects(rest)) continue;
-    rest -= core.cpus;
-    ++count;
-  }
-  return count + rest.size();
+int Ground::count_cores(const CpuSet& set) const {
+  detail::Bits seen;
+  for (const CpuId cpu : set)
+    if (const int core = look_up(core_of_cpu, cpu); core >= 0) seen.insert(core);
+  return seen.size();
 }
 
 Result<Ground> make_ground(const Machine& m, const Allowance& a, const Job& job) {
   if (job.reserve_cores_per_node < 0)
     return bad_input(fmt::format("reserve {} cores per node: a negative number", job.reserve_cores_per_node));
-  Ground g{m, online_cpus(m), {}, {}, {}, ordinary_memory(m), {}, {}};
+  Ground g{m, online_cpus(m), {}, {}, {}, {}, ordinary_memory(m), {}, {}};
   if (a.cpus) g.allowed &= *a.cpus;
   if (a.mems) g.memory_nodes &= *a.mems;
   if (g.allowed.empty() && a.cpus)
@@ -143,11 +155,8 @@ Result<Ground> make_ground(const Machine& m, const Allowance& a, const Job& job)
     const auto node = at >= 0 ? m.nodes[static_cast<std::size_t>(at)].id : NodeId{0};
     if (at >= 0 || m.nodes.empty()) g.cores[node].push_back(std::move(core));
   }
-  for (auto& [node, cores] : g.cores) {
-    NUMAPIN_CHECK_OK(trim_node(node, job, cores));
-    g.cpu_nodes.insert(node);
-  }
-  g.usable = g.cpus_on(g.cpu_nodes);
+  for (auto& [node, cores] : g.cores) NUMAPIN_CHECK_OK(trim_node(node, job, cores));
+  index_cores(g);
   return g;
 }
 

@@ -23,9 +23,11 @@ struct Ground {
   CpuSet allowed;                                   ///< affinity mask and cpuset, online
   CpuSet usable;                                    ///< of those, what reserve and SMT leave
   std::map<NodeId, std::vector<UsableCore>> cores;  ///< of each node that has any; by L3, then first CPU
+  std::map<NodeId, CpuSet> cpus;                    ///< of each such node: all of its cores' CPUs
   NodeSet cpu_nodes;                                ///< keys of `cores`
   NodeSet memory_nodes;                             ///< DRAM that may be used
-  std::vector<std::string> because, warnings;
+  std::vector<int> core_of_cpu;                     ///< by CPU: a number that its siblings share; -1: not usable
+  std::vector<std::string> warnings;
 
   CpuSet cpus_on(const NodeSet& nodes) const;
   std::vector<UsableCore> cores_on(const NodeSet& nodes) const;  ///< by node

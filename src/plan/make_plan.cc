@@ -122,8 +122,8 @@ void set_cpus(const Ground& g, const Job& job, const Process& process, Share sha
 /// Nodes to be near to with memory: the GPUs' nodes, of them those that the CPUs are on where a GPU has several.
 NodeSet memory_near(const Ground& g, const Job& job, const Demand& d, const Process& process, const Placement& p) {
   NodeSet on;
-  for (const auto& [node, cores] : g.cores)
-    if (g.cpus_on(NodeSet::of(node)).intersects(p.cpus)) on.insert(node);
+  for (const auto& [node, cpus] : g.cpus)
+    if (cpus.intersects(p.cpus)) on.insert(node);
   if (d.seats.empty() || d.seats[0].gpu < 0) {
     // Without a GPU memory goes with the CPUs; all nodes at once is what the kernel does by itself.
     return process.unknown || on == g.cpu_nodes ? NodeSet{} : on;
