@@ -1,41 +1,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/text.h"
 #include "render/layout.h"
 #include "render/pci_drawing.h"
-#include "render/topo.h"
+#include "render/topo_parts.h"
 
-namespace numapin {
+namespace numapin::drawing {
 namespace {
 
-constexpr std::string_view kBold = "\033[1m", kYellow = "\033[33m", kPlain = "\033[0m";
 constexpr std::size_t kLabel = 11;  // columns before the facts of a node: "  memory   "
-
-std::string painted(std::string_view color, std::string text, const TextStyle& style) {
-  return style.color ? std::string(color) + text + std::string(kPlain) : text;
-}
-
-std::string plural(std::size_t n, std::string_view noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
-
-/// "0-3,5" of GPU or node numbers
-std::string number_list(const std::vector<int>& numbers) {
-  CpuSet set;
-  for (const int n : numbers) set.insert(CpuId{n});
-  return set.to_list();
-}
-
-std::vector<std::string> words_of(std::string_view sentence) {
-  std::vector<std::string> words;
-  for (const auto word : split_words(sentence)) words.emplace_back(word);
-  return words;
-}
-
-std::string paragraph(std::string_view first, std::string_view rest, std::string_view sentence, const TextStyle& style) {
-  return flow(first, rest, words_of(sentence), " ", static_cast<std::size_t>(style.width));
-}
 
 /// A line "  label    text", wrapped under its text.
 std::string labelled(std::string_view label, const std::vector<std::string>& words, std::string_view gap,
@@ -46,7 +21,7 @@ std::string labelled(std::string_view label, const std::vector<std::string>& wor
 
 // ---- heading ----------------------------------------------------------------------------------------------------
 
-/// "24 cores x 2 SMT", "16 cores": how many cores have how many threads; "" where no core is known
+/// "24 cores x 2 SMT", "16 cores": how many cores have how many threads; empty where no core is known
 std::vector<std::string> core_counts(const std::vector<const Core*>& cores) {
   std::map<std::pair<std::string, int>, int> counts;  // (kind, threads) -> cores
   for (const auto* core : cores) ++counts[{core->kind, core->cpus.size()}];
@@ -175,6 +150,8 @@ bool is_empty(const Machine& m, const NumaNode& node) {
   return node.cpus && node.cpus->empty() && has_no_memory(node) && !has_devices(m, NodeSet::of(node.id));
 }
 
+}  // namespace
+
 NodeSet empty_nodes(const Machine& m) {
   NodeSet empty;
   for (const auto& node : m.nodes) {
@@ -182,6 +159,8 @@ NodeSet empty_nodes(const Machine& m) {
   }
   return empty;
 }
+
+namespace {
 
 std::vector<int> gpus_of_unknown_node(const Machine& m) {
   std::vector<int> unknown;
@@ -408,158 +387,13 @@ std::string node_blocks(const Machine& m, const TextStyle& style) {
   return text + unknown_block(m, style);
 }
 
-// ---- tables -----------------------------------------------------------------------------------------------------
-
-std::string distances(const Machine& m, const TextStyle& style) {
-  const bool known = std::any_of(m.nodes.begin(), m.nodes.end(), [](const NumaNode& n) { return n.distances.value.has_value(); });
-  if (m.nodes.size() < 2 || !known) return {};
-  Matrix table;
-  const auto skip = empty_nodes(m);
-  for (const auto& from : m.nodes) {
-    if (skip.contains(from.id)) continue;
-    table.rows.push_back(std::to_string(number(from.id)));
-    table.columns.push_back(table.rows.back());
-    auto& row = table.cells.emplace_back();
-    for (const auto& to : m.nodes) {
-      if (skip.contains(to.id)) continue;
-      const auto d = distance(m, from.id, to.id);
-      row.push_back(d ? std::to_string(*d) : "-");
-    }
-  }
-  if (table.rows.size() < 2) return {};
-  return "\n" + painted(kBold, "distances of nodes", style) + " (10 = itself)\n" +
-         matrix_text(table, "  ", static_cast<std::size_t>(style.width));
-}
-
-/// The nearest NICs of a GPU by link class: "mlx5_0,mlx5_1 PIX"; "" where no link to one is known.
-std::string nearest_nics(const Machine& m, int gpu) {
-  std::optional<LinkKind> best;
-  std::string names;
-  for (const auto& nic : m.nics) {
-    const auto* link = find_link(m, {DeviceRef::Type::kGpu, gpu}, {DeviceRef::Type::kNic, nic.index});
-    // Only RDMA devices move GPU data by themselves; and through the CPUs' interconnect none is near.
-    if (!nic.infiniband || link == nullptr || link->kind >= LinkKind::kSys || (best && link->kind > *best)) continue;
-    if (best && link->kind < *best) names.clear();
-    best = link->kind;
-    names += (names.empty() ? "" : ",") + (nic.name.empty() ? fmt::format("NIC{}", nic.index) : clean(nic.name));
-  }
-  return best ? fmt::format("{} {}", names, to_string(*best)) : "";
-}
-
-std::string_view legend_of(LinkKind kind) {
-  switch (kind) {
-    case LinkKind::kSelf: return "itself";
-    case LinkKind::kNvlink: return "a bonded set of # NVLinks";
-    case LinkKind::kXgmi: return "AMD Infinity Fabric between GPUs";
-    case LinkKind::kC2c: return "NVLink-C2C between GPU and CPU";
-    case LinkKind::kPix: return "at most one PCIe bridge";
-    case LinkKind::kPxb: return "several PCIe bridges, no host bridge";
-    case LinkKind::kPhb: return "a PCIe host bridge (the CPU)";
-    case LinkKind::kNode: return "between PCIe host bridges of one NUMA node";
-    case LinkKind::kSys: return "across the interconnect between NUMA nodes";
-    case LinkKind::kSoc: return "across the interconnect between sockets";
-    case LinkKind::kDisconnected: return "not connected";
-  }
-  return {};
-}
-
-std::string gpu_links(const Machine& m, const TextStyle& style) {
-  Matrix table;
-  std::set<LinkKind> kinds;
-  for (const auto& from : m.gpus) {
-    table.rows.push_back(fmt::format("GPU{}", from.index));
-    table.columns.push_back(table.rows.back());
-    auto& row = table.cells.emplace_back();
-    for (const auto& to : m.gpus) {
-      const auto* link = find_link(m, {DeviceRef::Type::kGpu, from.index}, {DeviceRef::Type::kGpu, to.index});
-      const auto kind = from.index == to.index ? LinkKind::kSelf : link != nullptr ? link->kind : LinkKind::kDisconnected;
-      const bool known = from.index == to.index || link != nullptr;
-      if (known) kinds.insert(kind);
-      row.push_back(from.index == to.index ? "X" : known ? to_string(*link) : "?");
-    }
-  }
-  if (m.gpus.size() < 2 || kinds.size() < 2) return {};
-  auto text = "\n" + painted(kBold, "links between GPUs", style) + "\n" +
-              matrix_text(table, "  ", static_cast<std::size_t>(style.width)) + "\n";
-  for (const auto kind : kinds) {
-    const auto word = kind == LinkKind::kNvlink ? "NV#" : to_string(kind);
-    text += paragraph(fmt::format("  {:<4} = ", word), "         ", legend_of(kind), style);
-  }
-  return text;
-}
-
-std::string nearest_nic_lines(const Machine& m, const TextStyle& style) {
-  std::string lines;
-  for (const auto& gpu : m.gpus) {
-    const auto nics = nearest_nics(m, gpu.index);
-    if (!nics.empty()) lines += fmt::format("  GPU{:<3} {}\n", gpu.index, nics);
-  }
-  if (lines.empty()) return {};
-  return "\n" + painted(kBold, "nearest NIC of each GPU", style) + "\n" + lines;
-}
-
-// ---- what is doubtful -------------------------------------------------------------------------------------------
-
-std::string allowance_lines(const System& s, const TextStyle& style) {
-  const auto& m = s.machine;
-  const auto& a = s.allowance;
-  std::string text;
-  const auto online = online_cpus(m);
-  const auto where = a.cgroup.empty() || a.cgroup == "/" ? "" : fmt::format(" (cgroup {})", clean(a.cgroup));
-  if (a.cpus && !a.cpus->contains(online)) {
-    text += paragraph("allowed here: ", "  ", fmt::format("CPUs {} of {}{}", short_list(*a.cpus), short_list(online), where), style);
-  }
-  if (a.mems && !a.mems->contains(memory_nodes(m))) {
-    text += paragraph("allowed here: ", "  ", fmt::format("memory of nodes {} of {}{}", a.mems->to_list(), memory_nodes(m).to_list(), where), style);
-  }
-  for (const auto& [name, value] : a.visible_env) text += paragraph("environment: ", "  ", name + "=" + clean(value), style);
-  return text;
-}
-
-/// How the nodes of GPUs were found where the kernel's own file did not tell.
-std::vector<std::string> provenance(const Machine& m) {
-  std::map<Source, std::vector<int>> by_source;
-  for (const auto& gpu : m.gpus) {
-    if (gpu.numa_nodes && gpu.address) by_source[gpu.numa_nodes.source].push_back(gpu.index);
-  }
-  std::vector<std::string> lines;
-  for (const auto& [source, gpus] : by_source) {
-    const auto who = fmt::format("GPU {}: ", number_list(gpus));
-    if (source == Source::kOneNode) lines.push_back(who + "the kernel gives no node (numa_node -1); only one node has memory");
-    if (source == Source::kBridge) lines.push_back(who + "the kernel gives no node (numa_node -1); taken from the bridge above");
-    if (source == Source::kCpuList) lines.push_back(who + "the node is that of the device's CPU list");
-    if (source == Source::kNvml) lines.push_back(who + "the node is what the NVIDIA driver says");
-    if (source == Source::kMeasured) lines.push_back(who + "the node was measured");
-    if (source == Source::kUser) lines.push_back(who + "the node was given by you");
-  }
-  return lines;
-}
-
-bool idles(const Machine& m, const Gpu& gpu) {
-  const auto* pci = gpu.address ? find_pci(m, *gpu.address) : nullptr;
-  return pci != nullptr && pci->link && pci->link_max && pci->link->gt_per_s < pci->link_max->gt_per_s &&
-         pci->link->width == pci->link_max->width;
-}
-
-std::string notes(const System& s, const TextStyle& style) {
-  auto lines = provenance(s.machine);
-  const auto& gpus = s.machine.gpus;
-  if (std::any_of(gpus.begin(), gpus.end(), [&](const Gpu& g) { return idles(s.machine, g); })) {
-    lines.push_back("an idle GPU may run its PCIe link below the maximum; look again under load");
-  }
-  for (const auto& d : s.disagreements) {
-    lines.push_back(fmt::format("sources disagree on {}: kept {}, other {}", clean(d.subject), clean(d.kept), clean(d.other)));
-  }
-  for (const auto& note : s.machine.notes) lines.push_back(clean(note));
-  if (lines.empty()) return {};
-  std::string text = "\n" + painted(kBold, "notes", style) + "\n";
-  for (const auto& line : lines) text += paragraph("  - ", "    ", line, style);
-  return text;
-}
-
 }  // namespace
+}  // namespace numapin::drawing
+
+namespace numapin {
 
 std::string topo_text(const System& s, const TextStyle& style) {
+  using namespace drawing;
   const auto& m = s.machine;
   auto text = heading(m, style) + allowance_lines(s, style);
   if (!m.nodes.empty()) text += "\n" + overview(m, style);

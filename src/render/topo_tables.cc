@@ -1,0 +1,104 @@
+// The tables below the nodes: distances, links between GPUs, the NICs near them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "render/layout.h"
+#include "render/topo_parts.h"
+
+namespace numapin::drawing {
+namespace {
+
+/// The nearest NICs of a GPU by link class: "mlx5_0,mlx5_1 PIX"; "" where no link to one is known.
+std::string nearest_nics(const Machine& m, int gpu) {
+  std::optional<LinkKind> best;
+  std::string names;
+  for (const auto& nic : m.nics) {
+    const auto* link = find_link(m, {DeviceRef::Type::kGpu, gpu}, {DeviceRef::Type::kNic, nic.index});
+    // Only RDMA devices move GPU data by themselves; and through the CPUs' interconnect none is near.
+    if (!nic.infiniband || link == nullptr || link->kind >= LinkKind::kSys || (best && link->kind > *best)) continue;
+    if (best && link->kind < *best) names.clear();
+    best = link->kind;
+    names += (names.empty() ? "" : ",") + (nic.name.empty() ? fmt::format("NIC{}", nic.index) : clean(nic.name));
+  }
+  return best ? fmt::format("{} {}", names, to_string(*best)) : "";
+}
+
+std::string_view legend_of(LinkKind kind) {
+  switch (kind) {
+    case LinkKind::kSelf: return "itself";
+    case LinkKind::kNvlink: return "a bonded set of # NVLinks";
+    case LinkKind::kXgmi: return "AMD Infinity Fabric between GPUs";
+    case LinkKind::kC2c: return "NVLink-C2C between GPU and CPU";
+    case LinkKind::kPix: return "at most one PCIe bridge";
+    case LinkKind::kPxb: return "several PCIe bridges, no host bridge";
+    case LinkKind::kPhb: return "a PCIe host bridge (the CPU)";
+    case LinkKind::kNode: return "between PCIe host bridges of one NUMA node";
+    case LinkKind::kSys: return "across the interconnect between NUMA nodes";
+    case LinkKind::kSoc: return "across the interconnect between sockets";
+    case LinkKind::kDisconnected: return "not connected";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string distances(const Machine& m, const TextStyle& style) {
+  const bool known = std::any_of(m.nodes.begin(), m.nodes.end(), [](const NumaNode& n) { return n.distances.value.has_value(); });
+  if (m.nodes.size() < 2 || !known) return {};
+  Matrix table;
+  const auto skip = empty_nodes(m);
+  for (const auto& from : m.nodes) {
+    if (skip.contains(from.id)) continue;
+    table.rows.push_back(std::to_string(number(from.id)));
+    table.columns.push_back(table.rows.back());
+    auto& row = table.cells.emplace_back();
+    for (const auto& to : m.nodes) {
+      if (skip.contains(to.id)) continue;
+      const auto d = distance(m, from.id, to.id);
+      row.push_back(d ? std::to_string(*d) : "-");
+    }
+  }
+  if (table.rows.size() < 2) return {};
+  return "\n" + painted(kBold, "distances of nodes", style) + " (10 = itself)\n" +
+         matrix_text(table, "  ", static_cast<std::size_t>(style.width));
+}
+
+std::string gpu_links(const Machine& m, const TextStyle& style) {
+  Matrix table;
+  std::set<LinkKind> kinds;
+  for (const auto& from : m.gpus) {
+    table.rows.push_back(fmt::format("GPU{}", from.index));
+    table.columns.push_back(table.rows.back());
+    auto& row = table.cells.emplace_back();
+    for (const auto& to : m.gpus) {
+      const auto* link = find_link(m, {DeviceRef::Type::kGpu, from.index}, {DeviceRef::Type::kGpu, to.index});
+      const auto kind = from.index == to.index ? LinkKind::kSelf : link != nullptr ? link->kind : LinkKind::kDisconnected;
+      const bool known = from.index == to.index || link != nullptr;
+      if (known) kinds.insert(kind);
+      row.push_back(from.index == to.index ? "X" : known ? to_string(*link) : "?");
+    }
+  }
+  if (m.gpus.size() < 2 || kinds.size() < 2) return {};
+  auto text = "\n" + painted(kBold, "links between GPUs", style) + "\n" +
+              matrix_text(table, "  ", static_cast<std::size_t>(style.width)) + "\n";
+  for (const auto kind : kinds) {
+    const auto word = kind == LinkKind::kNvlink ? "NV#" : to_string(kind);
+    text += paragraph(fmt::format("  {:<4} = ", word), "         ", legend_of(kind), style);
+  }
+  return text;
+}
+
+std::string nearest_nic_lines(const Machine& m, const TextStyle& style) {
+  std::string lines;
+  for (const auto& gpu : m.gpus) {
+    const auto nics = nearest_nics(m, gpu.index);
+    if (!nics.empty()) lines += fmt::format("  GPU{:<3} {}\n", gpu.index, nics);
+  }
+  if (lines.empty()) return {};
+  return "\n" + painted(kBold, "nearest NIC of each GPU", style) + "\n" + lines;
+}
+
+}  // namespace numapin::drawing
