@@ -79,7 +79,11 @@ void fall_back(const Ground& g, const Gpu& gpu, Locality& where) {
   const auto all_there = cpus_of(g.m, where.near);
   where.cpu_nodes = nearest(g.m, where.near, g.cpu_nodes);
   const auto cpus = g.cpus_on(where.cpu_nodes);
-  if (where.cpu_nodes.empty()) return;
+  if (where.cpu_nodes.empty()) {
+    where.warnings.push_back(fmt::format("{} of GPU {} is known, but no allowed CPU of any node is: CPUs are left alone",
+                                         node_words(where.near), gpu.index));
+    return;
+  }
   const bool by_distance = !(where.cpu_nodes == g.cpu_nodes) || g.cpu_nodes.size() == 1;
   const auto instead = fmt::format("{} CPUs of {} {}: {}", cpus.size(), node_words(where.cpu_nodes),
                                    by_distance ? "(the nearest)" : "(all that is allowed)", cpus.to_list());
@@ -98,19 +102,22 @@ void fall_back(const Ground& g, const Gpu& gpu, Locality& where) {
                                        instead, all_there.to_list()));
 }
 
-/// Fills what follows from `cores`.
-void index_cores(Ground& g) {
+/// Fills what follows from `cores`. Cores in no node, where a source tells some nodes only, can be used by nobody's place,
+/// but by those who take every CPU.
+void index_cores(Ground& g, const std::vector<UsableCore>& without_node) {
   int count = 0;
+  const auto add = [&](const UsableCore& core, CpuSet& cpus) {
+    cpus |= core.cpus;
+    const auto size = static_cast<std::size_t>(number(core.cpus.last())) + 1;
+    if (size > g.core_of_cpu.size()) g.core_of_cpu.resize(size, -1);
+    for (const CpuId cpu : core.cpus) g.core_of_cpu[static_cast<std::size_t>(number(cpu))] = count;
+    ++count;
+  };
+  for (const auto& core : without_node) add(core, g.usable);
   for (const auto& [node, cores] : g.cores) {
     g.cpu_nodes.insert(node);
     auto& cpus = g.cpus[node];
-    for (const auto& core : cores) {
-      cpus |= core.cpus;
-      const auto size = static_cast<std::size_t>(number(core.cpus.last())) + 1;
-      if (size > g.core_of_cpu.size()) g.core_of_cpu.resize(size, -1);
-      for (const CpuId cpu : core.cpus) g.core_of_cpu[static_cast<std::size_t>(number(cpu))] = count;
-      ++count;
-    }
+    for (const auto& core : cores) add(core, cpus);
     g.usable |= cpus;
   }
 }
@@ -149,14 +156,16 @@ Result<Ground> make_ground(const Machine& m, const Allowance& a, const Job& job)
     g.warnings.push_back(fmt::format("none of the allowed CPUs {} is online here: the CPU mask is left alone",
                                      a.cpus->to_list()));
   const auto nodes = index_cpus(m.nodes, [](const NumaNode& n) { return n.cpus.value_or({}); });
+  std::vector<UsableCore> without_node;
   for (auto& core : allowed_cores(m, g.allowed)) {
     const int at = look_up(nodes, core.cpus.first());
     // A machine without NUMA nodes is taken as one.
     const auto node = at >= 0 ? m.nodes[static_cast<std::size_t>(at)].id : NodeId{0};
-    if (at >= 0 || m.nodes.empty()) g.cores[node].push_back(std::move(core));
+    if (!job.smt && at < 0 && !m.nodes.empty()) core.cpus = CpuSet::of(core.cpus.first());
+    (at >= 0 || m.nodes.empty() ? g.cores[node] : without_node).push_back(std::move(core));
   }
   for (auto& [node, cores] : g.cores) NUMAPIN_CHECK_OK(trim_node(node, job, cores));
-  index_cores(g);
+  index_cores(g, without_node);
   return g;
 }
 

@@ -13,6 +13,12 @@ namespace {
 
 constexpr int kMostProcesses = 4096;  // more than any machine has CPUs to give them; keeps a typing error cheap
 
+std::vector<int> all_indices(const Machine& m) {
+  std::vector<int> indices;
+  for (const auto& gpu : m.gpus) indices.push_back(gpu.index);
+  return indices;
+}
+
 Result<void> check_job(const Machine& m, const Job& job) {
   const auto in_range = [](int n) { return n >= 1 && n <= kMostProcesses; };
   if (!in_range(job.processes_per_gpu) || !in_range(job.processes))
@@ -21,7 +27,7 @@ Result<void> check_job(const Machine& m, const Job& job) {
   for (std::size_t i = 0; i < job.gpus.size(); ++i) {
     if (gpu_at(m, job.gpus[i].gpu) == nullptr)
       return fail(Error::Kind::kNotFound, fmt::format("plan for GPU {}: no such GPU", job.gpus[i].gpu),
-                  m.gpus.empty() ? "this machine has no GPU" : fmt::format("this machine has GPUs 0-{}", m.gpus.size() - 1));
+                  "this machine has " + gpus_words(all_indices(m)));
     if (std::find(job.gpus.begin(), job.gpus.begin() + static_cast<std::ptrdiff_t>(i), job.gpus[i]) !=
         job.gpus.begin() + static_cast<std::ptrdiff_t>(i))
       return bad_input(fmt::format("plan for GPU {}: named twice", job.gpus[i].gpu),
@@ -30,9 +36,12 @@ Result<void> check_job(const Machine& m, const Job& job) {
   return {};
 }
 
-/// The graphics part of an Intel processor is no competitor for cores, unless a job names it.
-bool is_processor_graphics(const Gpu& gpu) {
-  return family_of(gpu) == GpuFamily::kLevelZero && gpu.address && gpu.address->bus == 0 && gpu.address->device == 2;
+/// Not counted among those that share a node's cores, unless a job names them: the graphics part of an Intel processor,
+/// and virtual functions, which are guests' slices of a GPU that is counted itself.
+bool is_no_competitor(const Machine& m, const Gpu& gpu) {
+  if (!gpu.address) return false;
+  if (const auto* device = find_pci(m, *gpu.address); device != nullptr && device->physfn) return true;
+  return family_of(gpu) == GpuFamily::kLevelZero && gpu.address->bus == 0 && gpu.address->device == 2;
 }
 
 /// Adds a seat of `gpu` to the process, as one more process there.
@@ -51,7 +60,7 @@ Demand demand_with_gpus(const Ground& g, const Job& job) {
   d.one_process_per_gpu = job.one_process_per_gpu;
   for (const auto& gpu : g.m.gpus) {
     const bool chosen = std::any_of(job.gpus.begin(), job.gpus.end(), [&](const auto& c) { return c.gpu == gpu.index; });
-    if (chosen || !is_processor_graphics(gpu)) d.seats.push_back({gpu.index, locate(g, gpu), 0});
+    if (chosen || !is_no_competitor(g.m, gpu)) d.seats.push_back({gpu.index, locate(g, gpu), 0});
   }
   if (!job.one_process_per_gpu) d.processes.emplace_back();
   for (const auto& chosen : job.gpus) {

@@ -259,6 +259,26 @@ TEST(MakePlan, MachineThatTellsNothing) {
   EXPECT_THAT(actions(plan.placements[0]), IsEmpty());
 }
 
+TEST(MakePlan, CpusInNoNodeBelongToAllOfThem) {
+  auto m = made_machine({.threads = 1, .gpus_per_node = 1});  // a table that ended before node 1's CPUs
+  m.nodes[1].cpus = {CpuSet{}, Source::kNumactl};
+  auto job = job_for({0});
+  job.cpus = CpuScope::kAll;
+  const auto all = plan_for(m, {}, job).placements.at(0);
+  EXPECT_EQ(all.cpus.to_list(), "0-23");
+  EXPECT_EQ(all.cores, 24);
+  job.cpus = CpuScope::kNode;
+  EXPECT_EQ(cpu_lists(plan_for(m, {}, job)).at(0), "0-11");
+}
+
+TEST(MakePlan, NodeWhoseCpusNobodyTellsIsSaid) {
+  auto m = made_machine();
+  for (auto& node : m.nodes) node.cpus = {};
+  const auto p = plan_for(m, {}, job_for({0})).placements.at(0);
+  EXPECT_TRUE(p.cpus.empty());
+  EXPECT_THAT(p.warnings, Contains(HasSubstr("node 0 of GPU 0 is known, but no allowed CPU")));
+}
+
 TEST(MakePlan, MaskOfAnotherMachineIsSaid) {
   const auto plan = plan_for(made_machine(), allowing("64-71"), job_for({0}));
   EXPECT_TRUE(plan.placements.at(0).cpus.empty());
@@ -354,6 +374,19 @@ TEST(Exclusive, ProcessorGraphicsIsNoCompetitor) {
   m.gpus[0].index = 1;
   m.gpus.insert(m.gpus.begin(), igpu);
   auto job = job_for({1}, true);
+  job.cpus = CpuScope::kExclusive;
+  EXPECT_EQ(cpu_lists(plan_for(m, {}, job)).at(0), "0-23");
+}
+
+TEST(Exclusive, VirtualFunctionsAreNoCompetitors) {
+  auto m = made_machine({.nodes = 1, .gpus_per_node = 4});
+  for (std::size_t i = 1; i < 4; ++i) {
+    PciDevice vf;
+    vf.address = *m.gpus[i].address;
+    vf.physfn = *m.gpus[0].address;
+    m.pci.push_back(vf);
+  }
+  auto job = job_for({0}, true);
   job.cpus = CpuScope::kExclusive;
   EXPECT_EQ(cpu_lists(plan_for(m, {}, job)).at(0), "0-23");
 }

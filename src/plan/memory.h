@@ -11,8 +11,8 @@ struct MemoryChoice {
   std::vector<std::string> warnings;
 };
 
-/// `near`: the nodes of the process's GPUs, narrowed to those its CPUs are on; `place`: what they are in words. Empty:
-/// unknown, or a process that is near to nothing.
+/// `near`: the nodes of the process's GPUs, narrowed to those its CPUs are on. Empty: unknown, or a process that is near
+/// to nothing.
 MemoryChoice choose_memory(const Ground& g, const Job& job, const NodeSet& near);
 
 }  // namespace numapin
