@@ -3,6 +3,7 @@ import glob
 import importlib
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -39,7 +40,7 @@ def main():
         if not case.serves(machine, job["quick"]):
             continue
         for name, arguments in case.items(machine):
-            if job["only"] and job["only"] not in name:
+            if not re.search(job["only"], name):
                 continue
             tell(begin=name)
             start = time.monotonic()

@@ -18,7 +18,7 @@ tests/lab/cases/machine.py compare with the guest's kernel: nothing in it comes 
 def expected(m):
     def device(d):
         vendor, device_id = PCI_IDS[d.kind]
-        return {"address": d.address, "vendor": f"0x{vendor:04x}", "device": f"0x{device_id:04x}",
+        return {"address": d.address, "vendor": f"{vendor:04x}", "device": f"{device_id:04x}",
                 "numa_nodes": None if d.node is None else [d.node]}
 
     return {"online_cpulist": id_list(m.online), "offline_cpulist": id_list(m.offline),

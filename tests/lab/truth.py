@@ -40,18 +40,16 @@ def bound_cpus(m, gpu, scope, smt):
 
 
 def policy(m, gpu, memory):
-    """The kernel's words in numa_maps."""
-    if memory in KERNEL_WORD:
-        return f"{KERNEL_WORD[memory]}:{id_list(gpu_nodes(m, gpu))}"
-    return {"local": "local", "none": "default"}[memory]
+    """The kernel's words in numa_maps. Where nobody knows the GPU's node, no node is better than another: nothing is set."""
+    if memory in KERNEL_WORD and gpu.node is not None:
+        return f"{KERNEL_WORD[memory]}:{gpu.node}"
+    return "local" if memory == "local" else "default"
 
 
 def page_nodes(m, gpu, scope, memory):
-    """Nodes of touched pages; None: the task may run anywhere, and its pages with it."""
-    if memory not in ("local", "none", "preferred"):
-        return id_list(gpu_nodes(m, gpu))
-    if memory == "preferred":
-        return id_list(gpu_nodes(m, gpu)) if gpu.node is not None else None
+    """Node of touched pages; None: the task may run anywhere, and its pages with it."""
+    if memory in KERNEL_WORD and gpu.node is not None:
+        return str(gpu.node)
     cpus = scope_cpus(m, gpu, scope)
     nodes = {n for n, of_node in enumerate(m.nodes) if of_node & cpus}
     return id_list(nodes) if len(nodes) == 1 else None
