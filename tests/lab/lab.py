@@ -88,9 +88,10 @@ def see(result):
 
 
 class Lab:
-    def __init__(self, machine, kernel, numapin, probe, zeroes):
+    def __init__(self, machine, kernel, numapin, probe, zeroes, quick):
         self.machine, self.kernel, self.numapin, self.probe = machine, kernel, numapin, probe
         self.zeroes = zeroes  # a large file
+        self.quick = quick
         self.wrong = []
 
     # ---- running things ---------------------------------------------------------------------------------------------
@@ -144,6 +145,10 @@ class Lab:
             else:
                 self.expect(f"{what}: {name}", getattr(seen, name), value)
         return seen
+
+    def own_cpus(self):
+        """The mask of a process that nobody touched; it may hold offline CPUs."""
+        return re.search(r"Cpus_allowed_list:\s+(\S+)", read("/proc/self/status"))[1]
 
     def skip(self, why):
         raise Skip(why)

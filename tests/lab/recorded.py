@@ -26,7 +26,7 @@ def expected(m):
                            for i, c in enumerate(m.nodes)],
             "packages": sorted(map(id_list, m.packages)), "cores": sorted(map(id_list, m.siblings)),
             "l3": sorted(map(id_list, m.l3)), "gpus": [device(d) for d in m.gpus],
-            "nics": [device(d) for d in m.nics], "nvme": [device(d) for d in m.nvme]}
+            "nics": [device(d) for d in m.nics], "nvme": [{k: device(d)[k] for k in ("address", "numa_nodes")} for d in m.nvme]}
 
 
 def compare(lab, topo, want):

@@ -14,10 +14,13 @@ def gpus(machine):
 def modes(lab, index):
     m = lab.machine
     gpu = m.gpus[index]
-    for scope, memory, smt in product(truth.SCOPES, truth.MEMORY, ("on", "off")):
+    for i, (scope, memory, smt) in enumerate(product(truth.SCOPES, truth.MEMORY, ("on", "off"))):
+        if lab.quick and i % 7:  # prime to the twelve of each scope: every mode still has its turn
+            continue
         if memory == "weighted-interleave" and lab.kernel == "6.1":
             continue  # cases/weighted.py
-        want = dict(cpus=truth.bound_cpus(m, gpu, scope, smt), policy=truth.policy(m, gpu, memory))
+        cpus = lab.own_cpus() if scope == "none" else truth.bound_cpus(m, gpu, scope, smt)
+        want = dict(cpus=cpus, policy=truth.policy(m, gpu, memory))
         nodes = truth.page_nodes(m, gpu, scope, memory)
         lab.binds(f"--gpu {index} --cpus {scope} --memory {memory} --smt {smt}", **want, **({"on": nodes} if nodes else {}))
 
@@ -40,7 +43,7 @@ def defaults(lab):
 def profiles(lab):
     m = lab.machine
     gpu = m.gpus[-1]
-    everywhere = truth.id_list(range(len(m.nodes)))
+    everywhere = truth.id_list(m.cpu_nodes)  # memory without CPUs is not DRAM: slower, and not asked for
     lab.binds(f"--gpu {gpu.index} --profile training", cpus=truth.bound_cpus(m, gpu, "node", "on"),
               policy=truth.policy(m, gpu, "preferred"))
     lab.binds(f"--gpu {gpu.index} --profile inference", cpus=truth.bound_cpus(m, gpu, "node", "off"),
@@ -53,8 +56,9 @@ def profiles(lab):
 def visible(lab):
     for gpu in lab.machine.gpus:
         index = str([g for g in lab.machine.gpus if g.kind == gpu.kind].index(gpu))  # among its maker's
+        # Level Zero counts tiles, and this one has two (ZE_FLAT_DEVICE_HIERARCHY is FLAT unless set)
         want = {H100: dict(env_CUDA_VISIBLE_DEVICES=index, env_CUDA_DEVICE_ORDER="PCI_BUS_ID"),
-                MI300X: dict(env_ROCR_VISIBLE_DEVICES=index), PVC: dict(env_ZE_AFFINITY_MASK=index)}[gpu.kind]
+                MI300X: dict(env_ROCR_VISIBLE_DEVICES=index), PVC: dict(env_ZE_AFFINITY_MASK="0,1")}[gpu.kind]
         lab.binds(f"--gpu {gpu.index}", **want)
 
 

@@ -35,8 +35,8 @@ def get_but_not_set(lab):
 def nothing(lab):
     gpu, _ = last_gpu(lab.machine)
     within = "--refuse set_mempolicy,mbind,sched_setaffinity"
-    lab.binds(f"--gpu {gpu.index}", within=within, cpus=id_list(lab.machine.online), policy="default", says=REFUSED)
-    lab.binds(f"--gpu {gpu.index}", within="--refuse sched_setaffinity", cpus=id_list(lab.machine.online),
+    lab.binds(f"--gpu {gpu.index}", within=within, cpus=lab.own_cpus(), policy="default", says=REFUSED)
+    lab.binds(f"--gpu {gpu.index}", within="--refuse sched_setaffinity", cpus=lab.own_cpus(),
               policy=f"prefer (many):{gpu.node}", on=str(gpu.node), says=REFUSED)
     lab.binds(f"--gpu {gpu.index} --strict", within=within, status=1, says=REFUSED)
 

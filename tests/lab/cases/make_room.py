@@ -47,7 +47,7 @@ def automatic(lab):
         lab.check(f"pages are local: {seen.pages} {seen.err}", seen.status == 0 and seen.share(0) >= 0.95)
 
 
-@case("--make-room neither kills nor pushes out a process", on="small")
+@case("--make-room neither kills nor pushes out a process", on="small", slow=True)
 def nearly_full(lab):
     lab.tool("/.lab/busybox insmod /.lab/brd.ko rd_nr=1 rd_size=262144")
     lab.tool("mkswap /dev/ram0")

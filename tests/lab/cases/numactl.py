@@ -1,7 +1,7 @@
 """Options of numactl and taskset mean to `numapin run` what they mean to those tools."""
 import shlex
 
-from lab import case, id_list, see
+from lab import case, id_list, ids, read, see
 
 NUMACTL = {
     "CPUs of nodes": ["-N 0", "-N 1", "--cpunodebind=1", "--cpunodebind 0,1", "-N 0-1", "-N all", "-N !0", "-N !1", "-N +0",
@@ -25,6 +25,11 @@ def two_nodes(machine):
     return len(machine.nodes) > 1
 
 
+def online(lab, cpus):
+    """An offline CPU in a mask means nothing: numactl leaves them in, the kernel clears them where a cpuset is set."""
+    return id_list(ids(cpus) & lab.machine.online)
+
+
 def same(lab, options, tool, within=""):
     """`numapin run options` leaves a process where `tool` leaves it."""
     probe = [lab.probe, "show"]
@@ -32,7 +37,10 @@ def same(lab, options, tool, within=""):
     if not lab.check(f"run {options}: status {ours.status} ({ours.err.strip()}), {tool}: status {theirs.status} "
                      f"({theirs.err.splitlines()[:1]})", (ours.status == 0) == (theirs.status == 0)):
         return
-    for what in "cpus", "mems", "policy":
+    if theirs.status != 0:
+        return
+    lab.expect(f"run {options}: CPUs as {tool} sets them", online(lab, ours.cpus), online(lab, theirs.cpus))
+    for what in "mems", "policy":
         lab.expect(f"run {options}: {what} as {tool} sets it", getattr(ours, what), getattr(theirs, what))
     mode, _, nodes = theirs.policy.partition(":")
     if mode == "interleave" or nodes.isdigit():  # else the CPU of the moment chooses among several nodes
@@ -77,10 +85,10 @@ def wide(lab):
 @case("a node by its device: netdev, block, pci", on="dual")
 def devices(lab):
     m = lab.machine
-    for name, device in (("netdev:eth0", m.nics[1]), ("netdev:eth1", m.nics[0]),  # the kernel scans the second bridge first
-                         ("block:nvme0n1", m.nvme[1]), ("block:nvme1n1", m.nvme[0])):
+    for name, device in (("netdev:eth0", "class/net/eth0/device"), ("netdev:eth1", "class/net/eth1/device"),
+                         ("block:nvme0n1", "block/nvme0n1/device/device"), ("block:nvme1n1", "block/nvme1n1/device/device")):
         same(lab, f"-N {name} -m {name}", f"numactl -N {name} -m {name}")
-        lab.binds(f"-N {name}", cpus=id_list(m.nodes[device.node]))
+        lab.binds(f"-N {name}", cpus=id_list(m.nodes[int(read(f"/sys/{device}/numa_node"))]))
     for gpu in m.gpus:  # numactl 2.0.16 looks for devices directly below the host bridge only, and finds none of these
         for name in f"pci:{gpu.address[5:]}", f"pci:{gpu.address}", "pci:" + gpu.address[5:].replace(".", ":"):
             lab.binds(f"-N {name} -m {name}", cpus=id_list(m.nodes[gpu.node]), policy=f"bind:{gpu.node}", on=str(gpu.node))
