@@ -34,18 +34,17 @@ def killed():
 @case("a node full of page cache", on="small")
 def page_cache(lab):
     with filled(lab, 0, 500, 600):
-        shares = []
-        for attempt in 1, 2, 3:  # now and then the kernel's own reclaim keeps pace with so slow a machine
-            lab.check(f"the node is full: {node_mib(0, 'MemFree'):.0f} MiB free", node_mib(0, "MemFree") < 110)
-            shares.append(lab.run("--gpu 0 --make-room off", mib=150).share(0))
-            fill_cache(lab, 0, 400, skip_mib=400 * attempt)
-            if shares[-1] < 0.8:
-                break
-        lab.check(f"without room preferred memory spills; shares on the node: {shares}", min(shares) < 0.8)
-        seen = lab.run("--gpu 0 --make-room 200M", mib=150)
-        lab.expect("status", seen.status, 0)
-        lab.check(f"with room it is local: {seen.pages} {seen.err}", seen.share(0) >= 0.95)
-        lab.check(f"it says so: {seen.err}", re.search(r"(?i)room|freed", seen.err))
+        lab.check(f"the node is full: {node_mib(0, 'MemFree'):.0f} MiB free", node_mib(0, "MemFree") < 110)
+        # MPOL_PREFERRED goes on to the next node at once. PREFERRED_MANY, our default, tries again after it woke kswapd,
+        # and on a quiet guest that keeps pace with the job: a spill cannot be had at will
+        seen = lab.run("-N 0 -p 0 --make-room off", mib=150)
+        lab.check(f"without room preferred memory spills: {seen.pages} {seen.err}", seen.share(0) < 0.8)
+        for skip, options in (600, "-N 0 -p 0"), (1000, "--gpu 0"):
+            fill_cache(lab, 0, 400, skip)
+            seen = lab.run(f"{options} --make-room 200M", mib=150)
+            lab.expect("status", seen.status, 0)
+            lab.check(f"run {options}: with room it is local: {seen.pages} {seen.err}", seen.share(0) >= 0.95)
+            lab.check(f"run {options}: it says so: {seen.err}", re.search(r"(?i)room|freed", seen.err))
 
 
 @case("--make-room auto, the default", on="small")
