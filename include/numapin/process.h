@@ -13,6 +13,8 @@
 
 namespace numapin {
 
+struct NvmlApi;  // gpu/nvml.h
+
 using NodeBytes = std::map<int, std::uint64_t>;  ///< node number -> bytes
 std::uint64_t total_bytes(const NodeBytes& b);
 void add_bytes(NodeBytes& to, const NodeBytes& from);
@@ -95,6 +97,24 @@ struct ProcessDetail {
 Result<ProcessInfo> read_process(const FileTree& tree, int pid, const ProcessDetail& detail = {});
 /// Every process id under /proc, ascending.
 std::vector<int> list_processes(const FileTree& tree);
+/// Who uses which GPU, and who says so.
+struct GpuUser {
+  int pid = 0;             ///< key
+  std::vector<int> gpus;   ///< Gpu::index, ascending
+  Source source = Source::kNone;  ///< kNvml, kKfd, or kProcfs (device files held open)
+  bool operator==(const GpuUser&) const = default;
+};
+struct GpuUsers {
+  std::vector<GpuUser> users;      ///< by pid
+  std::vector<std::string> notes;  ///< "3 processes of other users cannot be looked into", pids NVML gave that are not here
+  bool operator==(const GpuUsers&) const = default;
+};
+/// Every process that uses a GPU, as far as this user may see: NVML's list and KFD's, and where neither speaks the
+/// device files that processes hold open. `nvml` may be null.
+GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* nvml);
+/// The GPUs behind the device files that a process holds open.
+std::vector<int> open_gpus(const Machine& m, const ProcessInfo& p);
+
 /// The process and all that descend from it, by parent ids, ascending.
 std::vector<int> process_tree(const FileTree& tree, int pid);
 

@@ -6,9 +6,12 @@
 
 #include "base/numbers.h"
 #include "base/text.h"
+#include "sources/read.h"
 
 namespace numapin {
 namespace {
+
+using sources::field;
 
 constexpr std::uint64_t kKib = 1024;
 // Reads go through a FileTree, which may be of another machine: the page size is not asked of this kernel. Every
@@ -19,18 +22,10 @@ std::string path_of(int pid, std::string_view file) {
   return "/proc/" + std::to_string(pid) + "/" + std::string(file);
 }
 
-/// The text behind "Name:" in a status file.
-std::optional<std::string_view> field(std::string_view status, std::string_view name) {
-  for (auto line : split_lines(status))
-    if (line.starts_with(name) && line.size() > name.size() && line[name.size()] == ':')
-      return trim(line.substr(name.size() + 1));
-  return std::nullopt;
-}
-
 std::optional<std::uint64_t> number_field(std::string_view status, std::string_view name) {
   const auto text = field(status, name);
   if (!text) return std::nullopt;
-  return parse_number<std::uint64_t>(text->substr(0, text->find_first_of(" \t")));
+  return parse_number<std::uint64_t>(std::string_view(*text).substr(0, text->find_first_of(" \t")));
 }
 
 bool is_shared_memory(std::string_view file) {
