@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/units.h"
 #include "numapin/findings.h"
 
 namespace numapin {
@@ -12,12 +13,6 @@ namespace {
 // A share of strays below both of these is start-up noise: pages that the loader touched, a library's private copy.
 constexpr double kStrayShare = 0.10;
 constexpr std::uint64_t kStrayBytes = 8 << 20;
-
-std::string size_text(std::uint64_t bytes) {
-  constexpr double kGb = 1e9, kMb = 1e6;
-  const auto b = static_cast<double>(bytes);
-  return b >= kGb ? fmt::format("{:.1f} GB", b / kGb) : fmt::format("{:.0f} MB", b / kMb);
-}
 
 std::string nodes_text(const NodeSet& nodes) {
   return fmt::format("node{} {}", nodes.size() == 1 ? "" : "s", nodes.to_list());

@@ -6,7 +6,7 @@ namespace numapin {
 namespace {
 
 constexpr Source kFrom = Source::kSysfs;
-constexpr std::uint64_t kGb = 1000000000;
+constexpr std::uint64_t kGb = 1 << 30;
 
 /// Two nodes (CPUs 0-3,8-11 and 4-7,12-15; siblings are 8 apart), GPU 0 on node 0, GPU 1 on node 1, GPU 2 unknown.
 Machine two_nodes() {
@@ -62,7 +62,7 @@ TEST(JudgePlacement, NamesCpusOnTheWrongNode) {
 TEST(JudgePlacement, NamesMemoryOnTheWrongNode) {
   const auto v = judge_placement(two_nodes(), process({"0-3"}, {{0, 63 * kGb}, {1, 37 * kGb}}), {0});
   EXPECT_EQ(v.state, PlacementState::kWrong);
-  EXPECT_EQ(v.line, "37 % of 100.0 GB on node 1");
+  EXPECT_EQ(v.line, "37 % of 100 GiB on node 1");
   EXPECT_EQ(v.mend, "numapin rebind 4242");
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/units.h"
 #include "numapin/id_set.h"
 
 namespace numapin {
@@ -17,8 +18,6 @@ std::string clean(std::string_view text);
 /// `text` and blanks up to `width` columns.
 std::string padded(std::string_view text, std::size_t width);
 
-/// "36 MiB", "4.7 GiB", "126 GiB", "2.3 TiB"
-std::string size_text(std::uint64_t bytes);
 /// The kernel's list format, with strides where the numbers alternate: "0-62:2" instead of 32 numbers.
 std::string short_list(const CpuSet& cpus);
 /// short_list() in pieces that a line may break between; each but the last ends with its comma.
