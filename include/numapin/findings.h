@@ -31,6 +31,9 @@ struct PlacementVerdict {
 /// not by where it happens to run; memory by the process's own pages, without the page cache of files.
 PlacementVerdict judge_placement(const Machine& m, const ProcessInfo& p, const std::vector<int>& gpus);
 
+/// The same for a process without a GPU: is its memory on the nodes that its threads are bound to?
+PlacementVerdict judge_without_gpu(const Machine& m, const ProcessInfo& p);
+
 /// Two processes of one job bound to different CPUs of the same core: each takes half of it from the other.
 /// The CPUs of `a` whose SMT siblings are CPUs of `b`; empty when they do not meet, or when either is bound to more
 /// than a quarter of the machine (a wide mask shares cores by intention).

@@ -115,6 +115,8 @@ GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* n
 /// The GPUs behind the device files that a process holds open.
 std::vector<int> open_gpus(const Machine& m, const ProcessInfo& p);
 
+/// Parent -> child for every process: one pass over /proc.
+std::multimap<int, int> children_by_parent(const FileTree& tree);
 /// The process and all that descend from it, by parent ids, ascending.
 std::vector<int> process_tree(const FileTree& tree, int pid);
 

@@ -117,6 +117,9 @@ NodeSet memory_near(const Machine& m, const NodeSet& nodes) {
   return out.empty() ? with_memory : out;
 }
 
+bool has_one_node(const Machine& m) { return memory_nodes(m).size() <= 1 && cpu_nodes(m).size() <= 1; }
+const PlacementVerdict kOneNode{PlacementState::kOneNode, "ok: this machine has one node", ""};
+
 }  // namespace
 
 std::string_view to_string(PlacementState s) {
@@ -131,8 +134,7 @@ std::string_view to_string(PlacementState s) {
 }
 
 PlacementVerdict judge_placement(const Machine& m, const ProcessInfo& p, const std::vector<int>& gpus) {
-  if (memory_nodes(m).size() <= 1 && cpu_nodes(m).size() <= 1)
-    return {PlacementState::kOneNode, "ok: this machine has one node", ""};
+  if (has_one_node(m)) return kOneNode;
   Judge judge{m, p, {}, {}, {}, {}, {}};
   for (const int index : gpus) {
     const auto gpu = std::find_if(m.gpus.begin(), m.gpus.end(), [&](const Gpu& g) { return g.index == index; });
@@ -150,6 +152,23 @@ PlacementVerdict judge_placement(const Machine& m, const ProcessInfo& p, const s
   if (verdict.state == PlacementState::kOk && !p.memory)
     verdict.line = fmt::format("ok: cpus on {}; its memory cannot be read", nodes_text(judge.near_nodes));
   return verdict;
+}
+
+PlacementVerdict judge_without_gpu(const Machine& m, const ProcessInfo& p) {
+  if (has_one_node(m)) return kOneNode;
+  if (p.threads.empty()) return {PlacementState::kUnknown, "its threads cannot be read", ""};
+  const CpuSet online = online_cpus(m);
+  CpuSet allowed;
+  for (const auto& t : p.threads) allowed |= t.allowed_cpus & online;
+  if (allowed == online) return {PlacementState::kUnknown, "uses no GPU; allowed everywhere: free to migrate", ""};
+  Judge judge{m, p, {}, {}, {}, {}, {}};
+  judge.near_nodes = nodes_of(m, allowed);
+  judge.near_memory = memory_near(m, judge.near_nodes);
+  judge.judge_memory();
+  if (judge.problems.empty())
+    return {PlacementState::kOk, fmt::format("uses no GPU; cpus and memory on {}", nodes_text(judge.near_nodes)), ""};
+  return {PlacementState::kWrong, fmt::format("cpus on {}, {}", nodes_text(judge.near_nodes), judge.problems.front()),
+          fmt::format("numapin rebind {}", p.pid)};
 }
 
 CpuSet shared_cores(const Machine& m, const CpuSet& a, const CpuSet& b) {

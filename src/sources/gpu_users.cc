@@ -71,7 +71,7 @@ GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* n
     if (listed.contains(pid)) continue;
     const auto p = read_process(tree, pid, {.threads = false, .memory = false});
     if (!p) continue;
-    if (!p->denied.empty()) ++closed;
+    if (!p->denied.empty() && !p->command.empty()) ++closed;  // a kernel thread has no command line and no GPU
     const auto gpus = open_gpus(m, *p);
     if (!gpus.empty()) out.users.push_back({pid, gpus, Source::kProcfs});
   }

@@ -242,11 +242,16 @@ std::vector<int> list_processes(const FileTree& tree) {
   return pids;
 }
 
-std::vector<int> process_tree(const FileTree& tree, int pid) {
+std::multimap<int, int> children_by_parent(const FileTree& tree) {
   std::multimap<int, int> children;
-  for (int other : list_processes(tree))
-    if (auto text = tree.read(path_of(other, "stat")))
-      if (auto stat = parse_proc_stat(*text)) children.emplace(stat->parent, other);
+  for (int pid : list_processes(tree))
+    if (auto text = tree.read(path_of(pid, "stat")))
+      if (auto stat = parse_proc_stat(*text)) children.emplace(stat->parent, pid);
+  return children;
+}
+
+std::vector<int> process_tree(const FileTree& tree, int pid) {
+  const auto children = children_by_parent(tree);
   std::set<int> found = {pid};
   std::vector<int> open = {pid};
   while (!open.empty()) {
