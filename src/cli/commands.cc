@@ -1,20 +1,23 @@
-// The table of commands. A new command is one declaration and one row here.
+// The table of commands, in the order of the help page. A new command is one include and one row here.
 #include "cli/command.h"
-
-#include <array>
-
+#include "cli/inspect.h"
+#include "cli/launch.h"
 #include "cli/run.h"
+#include "cli/snapshot.h"
 #include "cli/topo.h"
 
 namespace numapin::cli {
 
 // Rows of one job stand together; the jobs are the headings of the first screen.
-constexpr std::string_view kSee = "see the machine";
-constexpr std::string_view kStart = "start programs";
+constexpr std::string_view kSee = "see the machine", kStart = "start programs in the right place",
+                           kCheck = "check what runs";
 
-constexpr std::array kCommands = {
-    Command{"topo", kSee, "Show the machine: nodes, cores, memory, PCIe tree, GPUs, links", add_topo},
-    Command{"run", kStart, "Start a command beside its GPU, CPUs and memory bound", add_run},
+constexpr Command kCommands[] = {
+    {"topo", kSee, "Show the machine: nodes, cores, memory, PCIe tree, GPUs, links", add_topo},
+    {"snapshot", kSee, "Record this machine in a text file that every command can replay", add_snapshot},
+    {"run", kStart, "Start a command beside its GPU, CPUs and memory bound", add_run},
+    {"launch", kStart, "Start one bound process per GPU and stand by them", add_launch},
+    {"inspect", kCheck, "Show where running GPU processes really are", add_inspect},
 };
 
 std::span<const Command> commands() { return kCommands; }
