@@ -1,0 +1,125 @@
+#include "cli/job_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/numbers.h"
+#include "cli/session.h"
+#include "gpu/nvml.h"
+#include "numapin/process.h"
+#include "numapin/visible.h"
+
+namespace numapin::cli {
+namespace {
+
+constexpr const char* kWhich = "which processes";
+constexpr const char* kWhere = "where they go";
+
+/// `--gpus N` picks idle ones, so it must know which are in use.
+std::vector<GpuUse> gpu_use(const System& system, const JobOptions& o, const Session& session) {
+  std::vector<GpuUse> out;
+  if (!o.machine.empty()) return out;  // of a recorded machine nothing is running
+  const auto users = find_gpu_users(session.live, system.machine, session.nvml());
+  for (const auto& gpu : system.machine.gpus) {
+    GpuUse use;
+    use.gpu = gpu.index;
+    use.busy = false;
+    for (const auto& user : users.users)
+      for (int used : user.gpus)
+        if (used == gpu.index) use.busy = true;
+    out.push_back(use);
+  }
+  return out;
+}
+
+Result<GpuChoice> choose(const System& system, const JobOptions& o, const Session& session) {
+  const auto& [m, allowance, disagreements] = system;
+  if (!o.gpu.empty()) return choose_gpus(m, allowance, o.gpu);
+  if (o.gpus == "all") return choose_gpus(m, allowance, std::nullopt);
+  if (const auto count = parse_number<int>(o.gpus)) return choose_best_connected(m, allowance, *count, gpu_use(system, o, session));
+  return choose_gpus(m, allowance, o.gpus);
+}
+
+Result<void> read_worker_cores(const std::string& text, Job& job) {
+  if (text.empty()) return {};
+  if (text == "auto") {
+    job.auto_worker_cores = true;
+    return {};
+  }
+  const auto count = parse_number<int>(text);
+  if (!count || *count < 0)
+    return bad_input(fmt::format("parse --worker-cores '{}': not a number of cores", text), "as in --worker-cores 4, or auto");
+  job.worker_cores = *count;
+  return {};
+}
+
+Result<Job> read_job(const JobOptions& o) {
+  Job job;
+  if (!o.profile.empty()) apply_profile(*parse_profile(o.profile), job);
+  // These words were checked when the options were parsed.
+  job.cpus = *parse_cpu_scope(o.cpus);
+  if (!o.memory.empty()) job.memory = *parse_memory_mode(o.memory);
+  if (o.smt == "off") job.smt = false;
+  job.one_process_per_gpu = true;
+  job.processes_per_gpu = o.processes_per_gpu;
+  job.reserve_cores_per_node = o.reserve;
+  job.set_visible = o.visible == "own";
+  NUMAPIN_CHECK_OK(read_worker_cores(o.worker_cores, job));
+  return job;
+}
+
+}  // namespace
+
+void add_job_options(CLI::App& app, JobOptions& o) {
+  auto* gpus = app.add_option("--gpus", o.gpus, "one process per GPU: all (default), none, a number N (the N best connected "
+                                                "idle ones), or a list as 0-3 or UUIDs")
+                   ->type_name("all|none|N|LIST")->group(kWhich);
+  app.add_option("--gpu", o.gpu, "GPUs by index, UUID or PCI address; a single number is an index")
+      ->type_name("LIST")->excludes(gpus)->group(kWhich);
+  app.add_option("--nproc-per-gpu", o.processes_per_gpu, "processes that share a GPU and its CPUs")
+      ->check(CLI::Range(1, 1024))->group(kWhich);
+  app.add_option("--nproc", o.processes, "without GPUs: processes to share out over the NUMA nodes")
+      ->check(CLI::Range(1, 65536))->group(kWhich);
+  app.add_option("--cpus", o.cpus, "exclusive (default): each its own cores, counted over all GPUs of the node; node, "
+                                   "socket, l3, spread, all, none")
+      ->check(CLI::IsMember({"node", "socket", "l3", "exclusive", "spread", "all", "none"}))->group(kWhere);
+  app.add_option("--smt", o.smt, "off: one logical CPU of each core")->check(CLI::IsMember({"on", "off"}))->group(kWhere);
+  app.add_option("--memory", o.memory, "preferred (default), bind, interleave, weighted-interleave, local, none")
+      ->check(CLI::IsMember({"preferred", "bind", "interleave", "weighted-interleave", "local", "none"}))->group(kWhere);
+  app.add_option("--profile", o.profile, "training, inference (bind, one thread a core), big-memory (interleave)")
+      ->check(CLI::IsMember({"training", "inference", "big-memory"}))->group(kWhere);
+  app.add_option("--reserve", o.reserve, "physical cores of each node to leave to the system")
+      ->check(CLI::NonNegativeNumber)->group(kWhere);
+  app.add_option("--worker-cores", o.worker_cores, "cores of each share for data-loading workers (NUMAPIN_WORKER_CPUS)")
+      ->type_name("N|auto")->group(kWhere);
+  app.add_option("--visible", o.visible, "own (default): each sees its GPU only; all: every GPU stays visible and "
+                                         "NUMAPIN_RANK_GPU tells which is its own")
+      ->check(CLI::IsMember({"own", "all"}))->group(kWhere);
+  app.add_option("--machine", o.machine, "plan for this recorded or built-in machine")->type_name("FILE|NAME");
+}
+
+Result<PlannedJob> plan_job(const JobOptions& o, const Session& session) {
+  NUMAPIN_TRY(auto job, read_job(o));
+  NUMAPIN_TRY(auto system, session.system(o.machine));
+  GpuChoice choice;
+  const bool without_gpus = o.gpu.empty() && (o.gpus == "none" || (o.processes > 0 && o.gpus == "all"));
+  if (!without_gpus) {
+    NUMAPIN_TRY(choice, choose(system, o, session));
+    if (choice.gpus.empty())
+      return fail(Error::Kind::kNotFound, "plan one process per GPU: no GPU is here, or none is visible",
+                  "--nproc N shares N processes out over the NUMA nodes; `numapin topo` shows what is here");
+    if (o.processes > 0)
+      return bad_input("--nproc counts processes without GPUs; with --gpus it would say the number twice",
+                       "give --nproc-per-gpu, or --gpus none --nproc N");
+  } else {
+    job.one_process_per_gpu = false;
+    job.processes = std::max(1, o.processes);
+  }
+  job.gpus = choice.gpus;
+  NUMAPIN_TRY(auto plan, make_plan(system.machine, system.allowance, job));
+  plan.notes.insert(plan.notes.begin(), choice.warnings.begin(), choice.warnings.end());
+  return PlannedJob{std::move(system), std::move(plan)};
+}
+
+}  // namespace numapin::cli
