@@ -1,0 +1,22 @@
+// What several sources need to fill a Machine.
+#pragma once
+
+#include <map>
+#include <utility>
+
+#include "numapin/machine.h"
+
+namespace numapin {
+
+/// The node with this id, made if it is not there yet. Keeps the nodes sorted.
+NumaNode& node_of(Machine& m, NodeId id);
+
+/// Marks nodes that have memory and no CPUs; of what kind that memory is, a text does not tell.
+void mark_memory_only_nodes(Machine& m, Source source);
+
+using LinkMap = std::map<std::pair<DeviceRef, DeviceRef>, Link>;
+/// Stores the links, and for one whose other direction is missing (a row that is cut off) also that: a path is the
+/// same both ways.
+void set_links(Machine& m, LinkMap links);
+
+}  // namespace numapin
