@@ -64,6 +64,7 @@ std::vector<BuiltinMachine> builtin_machines();
 // ---- snapshots ------------------------------------------------------------------------------------------------------
 struct SnapshotOptions {
   bool keep_ids = false;  ///< keep host name, serial numbers and GPU UUIDs as they are
+  std::map<std::string, std::string> visible_env;  ///< the environment's *_VISIBLE_DEVICES, replayed too
 };
 /// One reviewable text with all that the sources read of `tree` and what NVML said. Replaying it gives the same System.
 Result<std::string> make_snapshot(const FileTree& tree, const NvmlApi* nvml, const SnapshotOptions& options);

@@ -1,4 +1,5 @@
 #include "numapin/sources.h"
+#include "sources/recorded.h"
 
 namespace numapin {
 namespace {
@@ -17,14 +18,14 @@ void limit_to_machine(const Machine& m, Allowance& a) {
 Result<System> discover(const FileTree& tree, const NvmlApi* nvml, std::map<std::string, std::string> visible_env) {
   System s;
   NUMAPIN_TRY(s.machine, from_files(tree));
-  if (nvml != nullptr) {
-    if (const auto gpus = from_nvml(*nvml)) s.disagreements = merge(s.machine, *gpus);
-    else s.machine.notes.push_back("NVML: " + gpus.error().message);
+  if (const auto gpus = nvml != nullptr ? std::optional(from_nvml(*nvml)) : recorded_nvml(tree)) {
+    if (*gpus) s.disagreements = merge(s.machine, **gpus);
+    else s.machine.notes.push_back("NVML: " + gpus->error().message);
   }
   complete(s.machine);
   s.allowance = read_allowance(tree);
   limit_to_machine(s.machine, s.allowance);
-  s.allowance.visible_env = std::move(visible_env);
+  s.allowance.visible_env = visible_env.empty() ? recorded_environment(tree) : std::move(visible_env);
   return s;
 }
 
