@@ -137,8 +137,7 @@ void show_summary(const Session& s, const Plan& plan, const LaunchReport& report
                     {{fmt::format("{:.2f} s", (r.user + r.system).count())}},
                     {{size_text(r.max_rss_bytes)}}});
   }
-  constexpr std::size_t kCpusColumn = 2;
-  s.err << table({"RANK", "GPU", "CPUS", "END", "WALL", "CPU TIME", "MAX RSS"}, rows, kCpusColumn, static_cast<std::size_t>(s.width));
+  s.err << table({"RANK", "GPU", "CPUS", "END", "WALL", "CPU TIME", "MAX RSS"}, rows, static_cast<std::size_t>(s.width));
 }
 
 void tell_failure(const Session& s, const LaunchReport& report, const Options& o) {
