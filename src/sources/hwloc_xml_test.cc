@@ -1,0 +1,89 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "numapin/sources.h"
+
+namespace numapin {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+Machine read(std::string_view text) {
+  auto m = from_hwloc_xml(text);
+  EXPECT_TRUE(m) << (m ? "" : m.error().message);
+  if (m) {
+    EXPECT_THAT(check(*m), IsEmpty());
+  }
+  return m ? *m : Machine{};
+}
+
+std::string two_nodes(std::string_view below_node_1, std::string_view below_machine) {
+  return R"(<?xml version="1.0"?><!DOCTYPE topology SYSTEM "hwloc2.dtd"><topology version="2.0">
+<object type="Machine" os_index="0" cpuset="0x0000000f" complete_cpuset="0x0000001f" nodeset="0x00000003">
+ <object type="Package" os_index="0" cpuset="0x00000003" nodeset="0x00000001">
+  <object type="NUMANode" os_index="0" cpuset="0x00000003" nodeset="0x00000001" local_memory="4096"/>
+  <object type="Core" cpuset="0x00000003"/>
+ </object>
+ <object type="Package" os_index="1" cpuset="0x0000000c" nodeset="0x00000002">
+  <object type="NUMANode" os_index="1" cpuset="0x0000000c" nodeset="0x00000002" local_memory="4096"/>)" +
+         std::string(below_node_1) + "</object>" + std::string(below_machine) + "</object></topology>";
+}
+
+constexpr std::string_view kGpu = R"(<object type="Bridge" bridge_type="0-1" bridge_pci="0000:[17-1f]">
+ <object type="PCIDev" pci_busid="0000:18:00.0" pci_type="0302 [10de:20b0] [10de:134f] a1" gp_index="7">
+  <object type="OSDev" name="nvml4" subtype="NVML" osdev_type="1"><info name="NVIDIAUUID" value="GPU-1"/></object>
+ </object></object>)";
+
+TEST(HwlocXml, PlacesADeviceAtTheObjectThatItsHostBridgeHangsOn) {
+  const auto m = read(two_nodes(kGpu, ""));
+  ASSERT_EQ(m.gpus.size(), 1u);
+  EXPECT_EQ(m.gpus[0].numa_nodes->to_list(), "1");
+  EXPECT_EQ(m.gpus[0].local_cpus->to_list(), "2-3");
+  EXPECT_EQ(m.gpus[0].uuid.value, "GPU-1");
+  EXPECT_EQ(m.gpus[0].nvml_index.value, 4);
+  EXPECT_EQ(m.pci[0].host_bridge, "pci0000:17");
+}
+
+TEST(HwlocXml, TakesADeviceAtTheWholeMachineAsUnknown) {
+  const auto m = read(two_nodes("", kGpu));
+  EXPECT_FALSE(m.gpus[0].numa_nodes);
+  EXPECT_EQ(m.gpus[0].local_cpus->to_list(), "0-3");
+}
+
+TEST(HwlocXml, LeavesOpenWhichUnusableCpusAreOffline) { EXPECT_FALSE(read(two_nodes("", "")).offline); }
+
+TEST(HwlocXml, KeepsGpuMemoryOutOfTheNodesThatAGpuIsNear) {
+  const auto m = read(R"(<topology version="2.0"><object type="Machine" cpuset="0x3" complete_cpuset="0x3" nodeset="0x3">
+<object type="NUMANode" os_index="0" cpuset="0x3" nodeset="0x1" local_memory="4096"/>
+<object type="NUMANode" os_index="1" subtype="GPUMemory" cpuset="0x3" nodeset="0x2" local_memory="4096"><info name="PCIBusID" value="0000:18:00.0"/></object>)" +
+                      std::string(kGpu) + "</object></topology>");
+  EXPECT_EQ(m.gpus[0].numa_nodes->to_list(), "0");
+  EXPECT_EQ(m.gpus[0].memory_node.value, NodeId{1});
+  EXPECT_EQ(m.nodes[1].kind.value, MemoryKind::kGpu);
+}
+
+TEST(HwlocXml, SaysLineAndColumnOfDamage) {
+  const auto m = from_hwloc_xml("<topology>\n <object type=\"Machine\"\n");
+  ASSERT_FALSE(m);
+  EXPECT_EQ(m.error().kind, Error::Kind::kBadInput);
+  EXPECT_THAT(m.error().message, HasSubstr("line "));
+}
+
+TEST(HwlocXml, RefusesNestingWithoutEnd) {
+  std::string text = "<topology>";
+  for (int i = 0; i < 100000; ++i) text += "<object type=\"Group\">";
+  for (int i = 0; i < 100000; ++i) text += "</object>";
+  EXPECT_FALSE(from_hwloc_xml(text + "</topology>"));
+}
+
+TEST(HwlocXml, ExpandsNoEntities) {
+  const auto m = from_hwloc_xml(
+      "<!DOCTYPE topology [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><topology><object type=\"Machine\" cpuset=\"0x1\">"
+      "<info name=\"HostName\" value=\"&b;\"/></object></topology>");
+  ASSERT_TRUE(m);
+  EXPECT_EQ(m->hostname.value, "&b;");
+}
+
+}  // namespace
+}  // namespace numapin
