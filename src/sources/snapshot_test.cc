@@ -29,6 +29,7 @@ std::unique_ptr<FileTree> replay(const std::string& text) {
 
 KnownTree small_tree() {
   KnownTree t;
+  for (const int cpu : {0, 1, 2, 10}) t.files[fmt::format("/sys/devices/system/cpu/cpu{}/topology/physical_package_id", cpu)] = "0\n";
   for (const int cpu : {0, 2, 10})
     t.files[fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", cpu)] = fmt::format("{}\n", cpu);
   t.files["/sys/devices/system/cpu/online"] = "0-10\n";
@@ -68,7 +69,8 @@ TEST(SnapshotText, ReadsWell) {
   |PCI_CLASS=10802
 
 /sys/devices/system/cpu
-  . : cpu[0-3] cpu10 cpufreq online
+  . : cpu[0-3,10] cpufreq online
+  cpu[0-2,10]/topology/physical_package_id = 0
   online = 0-10
 
 /sys/devices/system/cpu/cpu0
@@ -137,7 +139,12 @@ TEST(SnapshotText, NamesTheLineOfAMistake) {
   EXPECT_EQ(error("/s\n  a ! gone\n"), "open m.snap: line 3: behind '!' must be absent, denied or failed");
   EXPECT_EQ(error("/s\n  a -> b\n"), "open m.snap: line 3: the target of a link must be an absolute path");
   EXPECT_EQ(error("/s\n  . : a[3-1]\n"), "open m.snap: line 3: a malformed range of names");
-  EXPECT_EQ(error("/s\n  . : a[0-999999999]\n"), "open m.snap: line 3: too many names");
+  EXPECT_EQ(error("/s\n  . : a[0-999999999]\n"), "open m.snap: line 3: a malformed range of names");
+  EXPECT_EQ(error("/s\n  a[0-2 = 1\n"), "open m.snap: line 3: a malformed range of names");
+  EXPECT_EQ(error("/s\n  a[0-1] <\n  |b\n"), "open m.snap: line 3: only an entry of one line may stand for several");
+  std::string many = "/s\n";
+  for (int i = 0; i < 17; ++i) many += "  . : a[0-65535]\n";
+  EXPECT_EQ(error(many), "open m.snap: line 19: too many names");
   EXPECT_EQ(error("/" + std::string(5000, 'a') + "\n"), "open m.snap: line 2: the path is too long");
 }
 

@@ -7,14 +7,15 @@
 
 #include "base/numbers.h"
 #include "base/text.h"
+#include "numapin/id_set.h"
 
 namespace numapin {
 namespace {
 
 constexpr std::string_view kFirstLine = "numapin-snapshot ";
 constexpr int kVersion = 1;
-constexpr std::size_t kMaxPath = 4096;        // PATH_MAX
-constexpr long kMaxNames = 1L << 20;          // of all listings: what "[0-999999999]" may unfold to
+constexpr std::size_t kMaxPath = 4096;  // PATH_MAX
+constexpr long kMaxNames = 1 << 18;  // that all ranges may unfold to
 constexpr std::string_view kDigits = "0123456789";
 
 struct FailureWord {
@@ -105,43 +106,42 @@ struct NaturalLess {
 /// "cpu12" is {"cpu", 12}; nothing for names that would not come back the same ("cpu012").
 struct Numbered {
   std::string_view prefix;
-  long number;
+  int number;
 };
 std::optional<Numbered> numbered(std::string_view name) {
   const auto at = name.find_last_not_of(kDigits) + 1;
   const auto digits = name.substr(at);
   const auto n = parse_number<int>(digits);
-  if (!n || (digits.size() > 1 && digits[0] == '0')) return std::nullopt;
+  if (!n || *n >= kMaxIds || (digits.size() > 1 && digits[0] == '0')) return std::nullopt;
   return Numbered{name.substr(0, at), *n};
 }
 
-/// "cpu[0-255] cpufreq online": three and more in a row become a range.
-std::string write_names(std::vector<std::string> names) {
-  std::sort(names.begin(), names.end(), NaturalLess());
-  std::string out;
-  for (std::size_t i = 0; i < names.size();) {
-    std::size_t end = i + 1;
-    const auto first = numbered(names[i]);
-    while (first && end < names.size()) {
-      const auto next = numbered(names[end]);
-      if (!next || next->prefix != first->prefix || next->number != first->number + static_cast<long>(end - i)) break;
-      ++end;
-    }
-    out += ' ';
-    if (end - i >= 3) {
-      out += fmt::format("{}[{}-{}]", escape_name(first->prefix), first->number,
-                         first->number + static_cast<long>(end - i) - 1);
-      i = end;
-    } else {
-      out += escape_name(names[i++]);
-    }
+constexpr int kWorthARange = 3;
+
+/// "cpu[0-255]": escaped, what stands in front of a number, and the numbers.
+std::string write_range(std::string_view prefix, const detail::Bits& numbers) {
+  return fmt::format("{}[{}]", escape_name(prefix), numbers.to_list());
+}
+
+/// "cpu[0-255] cpufreq online"
+std::string write_names(const std::vector<std::string>& names) {
+  std::map<std::string_view, detail::Bits> ranges;
+  for (const auto& name : names)
+    if (const auto n = numbered(name)) ranges[n->prefix].insert(n->number);
+  std::set<std::string, NaturalLess> words;
+  for (const auto& name : names) {
+    const auto n = numbered(name);
+    const bool in_range = n && ranges[n->prefix].size() >= kWorthARange;
+    words.insert(in_range ? write_range(n->prefix, ranges[n->prefix]) : escape_name(name));
   }
+  std::string out;
+  for (const auto& word : words) out.append(" ").append(word);
   return out;
 }
 
 // ---- writing ---------------------------------------------------------------------------------------------------
 
-/// Directory -> name below it -> rest of the line.
+/// Directory -> name below it, escaped -> rest of the line.
 using Blocks = std::map<std::string, std::map<std::string, std::string, NaturalLess>, NaturalLess>;
 
 /// Entries stand under the nearest directory above them that is one of many (its name has a digit: cpu0,
@@ -151,7 +151,7 @@ void add(Blocks& blocks, const std::string& path, std::string line) {
   auto cut = dir.size();
   if (const auto digit = dir.find_last_of(kDigits); digit != dir.npos) cut = std::min(dir.find('/', digit), dir.size());
   auto& block = blocks[cut == 0 ? "/" : path.substr(0, cut)];
-  block.emplace(path.substr(cut + 1), std::move(line));
+  block.emplace(escape_name(path.substr(cut + 1)), std::move(line));
 }
 
 std::string file_line(std::string_view content) {
@@ -164,6 +164,34 @@ std::string file_line(std::string_view content) {
   return out;
 }
 
+/// What several numbered directories have in common stands once, under the directory that holds them:
+/// "cpu[0-255]/cpu_capacity ! absent". A machine with 256 CPUs would be mostly that.
+void share(Blocks& blocks) {
+  struct Shared {
+    std::string parent, prefix, name, line;
+    auto operator<=>(const Shared&) const = default;
+  };
+  std::map<Shared, detail::Bits> groups;
+  for (const auto& [dir, entries] : blocks) {
+    const auto slash = dir.rfind('/');
+    const auto n = numbered(std::string_view(dir).substr(slash + 1));
+    if (!n) continue;
+    for (const auto& [name, line] : entries)
+      if (line[0] == '=' || line[0] == '!' || line[0] == '~')
+        groups[{dir.substr(0, slash), std::string(n->prefix), name, line}].insert(n->number);
+  }
+  for (const auto& [shared, numbers] : groups) {
+    if (numbers.size() < kWorthARange) continue;
+    for (int n = numbers.next(0); n >= 0; n = numbers.next(n + 1)) {
+      const auto block = blocks.find(fmt::format("{}/{}{}", shared.parent, shared.prefix, n));
+      block->second.erase(shared.name);
+      if (block->second.empty()) blocks.erase(block);
+    }
+    blocks[shared.parent.empty() ? "/" : shared.parent].emplace(
+        write_range(shared.prefix, numbers) + "/" + shared.name, shared.line);
+  }
+}
+
 Blocks make_blocks(const KnownTree& tree) {
   Blocks blocks;
   for (const auto& [path, content] : tree.files) add(blocks, path, file_line(content));
@@ -171,6 +199,7 @@ Blocks make_blocks(const KnownTree& tree) {
   for (const auto& [path, kind] : tree.failures) add(blocks, path, fmt::format("! {}", word_of(kind)));
   for (const auto& [path, names] : tree.lists) add(blocks, path + "/.", ":" + write_names(names));
   for (const auto& path : tree.places) add(blocks, path, "?");
+  share(blocks);
   return blocks;
 }
 
@@ -181,7 +210,7 @@ std::string write_snapshot(const KnownTree& tree, std::string_view comment) {
   for (const auto line : split_lines(comment)) out += fmt::format("# {}\n", line);
   for (const auto& [dir, entries] : make_blocks(tree)) {
     out += fmt::format("\n{}\n", escape_name(dir));
-    for (const auto& [name, line] : entries) out += fmt::format("  {} {}\n", escape_name(name), line);
+    for (const auto& [name, line] : entries) out += fmt::format("  {} {}\n", name, line);
   }
   return out;
 }
@@ -246,13 +275,20 @@ class Parser {
   Result<void> entry(std::string_view text) {
     const auto blank = text.find(' ');
     if (blank == text.npos) return error("'=', '<', '->', '!', ':' or '?' is missing behind the name");
-    const auto name = unescape(text.substr(0, blank));
-    if (!name) return error("a malformed \\ sequence");
-    const auto path = dir_ + *name;
-    if (path.size() > kMaxPath) return error("the path is too long");
+    NUMAPIN_TRY(const auto names, unfold(text.substr(0, blank)));
     text.remove_prefix(blank + 1);
     const auto op = text.substr(0, text.find(' '));
     const auto rest = text.substr(std::min(op.size() + 1, text.size()));
+    if (op.starts_with('<') && names.size() > 1) return error("only an entry of one line may stand for several");
+    for (const auto& name : names) {
+      const auto path = dir_ + name;
+      if (path.size() > kMaxPath) return error("the path is too long");
+      NUMAPIN_CHECK_OK(entry(path, op, rest));
+    }
+    return {};
+  }
+
+  Result<void> entry(const std::string& path, std::string_view op, std::string_view rest) {
     if (op == "=" || op == "~") return one_line(path, rest, op == "=");
     if (op == "<" || op == "<~") return several_lines(path, op == "<");
     if (op == "->") return link(path, rest);
@@ -308,32 +344,32 @@ class Parser {
 
   Result<void> listing(const std::string& path, std::string_view rest) {
     std::vector<std::string> names;
-    for (const auto word : split_words(rest)) NUMAPIN_CHECK_OK(add_names(names, word));
+    for (const auto word : split_words(rest)) {
+      NUMAPIN_TRY(auto unfolded, unfold(word));
+      for (auto& name : unfolded) {
+        if (name.find('/') != name.npos) return error("a name with a '/'");
+        names.push_back(std::move(name));
+      }
+    }
     tree_->add_listing(path, names);
     return {};
   }
 
-  // "online" or "cpu[0-255]"
-  Result<void> add_names(std::vector<std::string>& names, std::string_view word) {
-    const auto open = word.find('[');
-    const auto name = unescape(word.substr(0, open));
-    if (!name || name->find('/') != name->npos) return error("a malformed name");
-    long first = 0, last = 0;
-    if (open != word.npos) {
-      const auto range = word.substr(open + 1);
-      const auto dash = range.find('-');
-      const auto a = parse_number<int>(range.substr(0, dash));
-      const auto b = dash == range.npos || !range.ends_with(']')
-                         ? std::nullopt
-                         : parse_number<int>(range.substr(dash + 1, range.size() - dash - 2));
-      if (!a || !b || *a < 0 || *b < *a) return error("a malformed range of names");
-      first = *a, last = *b;
-    }
-    names_left_ -= last - first + 1;
+  // "online", or "cpu[0-3,8]/online" for several
+  Result<std::vector<std::string>> unfold(std::string_view word) {
+    const auto open = word.find('['), close = word.find(']', std::min(open, word.size()));
+    const auto before = unescape(word.substr(0, open));
+    const auto after = unescape(open == word.npos ? "" : word.substr(std::min(close, word.size() - 1) + 1));
+    if (!before || !after) return error("a malformed \\ sequence");
+    if (open == word.npos) return std::vector<std::string>{*before};
+    const auto numbers = close == word.npos ? Result<detail::Bits>(detail::Bits())
+                                            : detail::Bits::parse_list(word.substr(open + 1, close - open - 1), "number list");
+    if (!numbers || numbers->empty()) return error("a malformed range of names");
+    names_left_ -= numbers->size();
     if (names_left_ < 0) return error("too many names");
-    if (open == word.npos) names.push_back(*name);
-    else for (long n = first; n <= last; ++n) names.push_back(*name + std::to_string(n));
-    return {};
+    std::vector<std::string> names;
+    for (int n = numbers->next(0); n >= 0; n = numbers->next(n + 1)) names.push_back(*before + std::to_string(n) + *after);
+    return names;
   }
 
   std::vector<std::string_view> lines_;
