@@ -6,8 +6,11 @@
 #include <iterator>
 #include <system_error>
 
+#include "base/numbers.h"
+#include "numapin/json.h"
 #include "numapin/sources.h"
 #include "sources/builtin.h"
+#include "sources/sniff.h"
 
 namespace numapin {
 namespace {
@@ -15,10 +18,12 @@ namespace {
 namespace fs = std::filesystem;
 
 // The largest recordings known, of thousands of CPUs, unpack to some 10 MiB.
+constexpr std::size_t kMaxTextBytes = std::size_t{64} << 20;
 constexpr std::size_t kMaxArchiveBytes = std::size_t{512} << 20;
 
 constexpr std::string_view kForms =
-    "known forms: a directory or tar of /sys and /proc, and the names that `numapin topo --machine list` prints";
+    "known forms: a snapshot, `topo --json`, a directory or tar of /sys and /proc, hwloc or NCCL XML, the text of nvidia-smi topo -m, "
+    "numactl --hardware, lscpu, rocm-smi --showtopo or lspci -tv, and the names that `numapin topo --machine list` prints";
 
 // ---- trees ---------------------------------------------------------------------------------------------------------
 
@@ -82,6 +87,29 @@ Result<std::string> read_file(const fs::path& path) {
   return bytes;
 }
 
+Result<System> open_text(std::string_view text, const std::string& name) {
+  if (text.starts_with("numapin-snapshot ")) {
+    NUMAPIN_TRY(const auto tree, make_snapshot_tree(text, name));
+    return discover(*tree, nullptr);
+  }
+  if (trim(text).starts_with('{')) {
+    auto system = from_json(text);
+    if (!system) return fail(system.error().kind, fmt::format("open {}: {}", name, system.error().message), system.error().hint);
+    return system;
+  }
+  if (trim(text).empty()) return bad_input(fmt::format("open {}: empty", name), std::string(kForms));
+  for (const auto& format : text_formats()) {
+    if (!format.looks_like(text)) continue;
+    auto machine = format.read(text);
+    if (!machine) return bad_input(fmt::format("open {} as {}: {}", name, format.name, machine.error().message), machine.error().hint);
+    System s;
+    s.machine = std::move(*machine);
+    complete(s.machine);
+    return s;
+  }
+  return bad_input(fmt::format("open {}: not a recorded machine in any known form", name), std::string(kForms));
+}
+
 }  // namespace
 
 Result<System> open_machine_text(std::string bytes, const std::string& name) {
@@ -90,7 +118,9 @@ Result<System> open_machine_text(std::string bytes, const std::string& name) {
     NUMAPIN_TRY(const auto tree, make_tar_tree(plain, name));
     return open_tree(*tree, name);
   }
-  return bad_input(fmt::format("open {}: not a recorded machine in any known form", name), std::string(kForms));
+  if (plain.size() > kMaxTextBytes)
+    return bad_input(fmt::format("open {}: a text of {} MiB, no recorded machine is so large", name, plain.size() >> 20));
+  return open_text(plain, name);
 }
 
 Result<System> open_machine(const std::filesystem::path& path) {
