@@ -144,7 +144,7 @@ TEST(SnapshotText, NamesTheLineOfAMistake) {
   EXPECT_EQ(error("/s\n  a[0-1] <\n  |b\n"), "open m.snap: line 3: only an entry of one line may stand for several");
   std::string many = "/s\n";
   for (int i = 0; i < 17; ++i) many += "  . : a[0-65535]\n";
-  EXPECT_EQ(error(many), "open m.snap: line 19: too many names");
+  EXPECT_EQ(error(many), "open m.snap: line 7: too many names");
   EXPECT_EQ(error("/" + std::string(5000, 'a') + "\n"), "open m.snap: line 2: the path is too long");
 }
 

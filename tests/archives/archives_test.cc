@@ -10,6 +10,7 @@
 
 #include "numapin/file_tree.h"
 #include "support/source_dir.h"
+#include "support/unpacked.h"
 
 namespace numapin {
 namespace {
@@ -32,30 +33,6 @@ std::vector<fs::path> archives() {
   std::sort(out.begin(), out.end());
   return out;
 }
-
-/// A temporary directory with the archive unpacked by tar(1).
-class Unpacked {
- public:
-  explicit Unpacked(const fs::path& archive) {
-    // Making ten thousand small files takes seconds on a disk.
-    std::string pattern = "/dev/shm/numapin-archive-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      pattern = testing::TempDir() + "numapin-archive-XXXXXX";
-      if (::mkdtemp(pattern.data()) == nullptr) return;
-    }
-    top_ = pattern;
-    ok_ = std::system(("tar -C " + pattern + " --no-same-owner -xf " + archive.string()).c_str()) == 0;
-  }
-  ~Unpacked() { (void)!std::system(("chmod -R u+rwX " + top_.string() + "; rm -rf " + top_.string()).c_str()); }
-  Unpacked(const Unpacked&) = delete;
-  Unpacked& operator=(const Unpacked&) = delete;
-  bool ok() const { return ok_; }
-  const fs::path& top() const { return top_; }
-
- private:
-  fs::path top_;
-  bool ok_ = false;
-};
 
 std::string answer(const Result<std::string>& r) { return r ? *r : "error " + std::to_string(static_cast<int>(r.error().kind)); }
 
@@ -95,7 +72,7 @@ class Archive : public testing::TestWithParam<fs::path> {};
 
 TEST_P(Archive, IsTheTreeThatTarUnpacks) {
   const auto& archive = GetParam();
-  const Unpacked unpacked(archive);
+  const test::Unpacked unpacked(archive);
   ASSERT_TRUE(unpacked.ok()) << "tar(1) could not unpack it";
   const auto name = archive.filename().string();
   const auto expected_name = name.substr(0, name.find(".tar.")) + ".expected.json";

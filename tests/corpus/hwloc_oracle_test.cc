@@ -9,36 +9,12 @@
 #include "corpus.h"
 #include "numapin/machine.h"
 #include "numapin/sources.h"
+#include "support/unpacked.h"
 
 namespace numapin::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// hwloc reads directories only; archives go to a temporary one.
-class Unpacked {
- public:
-  explicit Unpacked(const CorpusCase& c) {
-    char name[] = "/tmp/numapin-oracle-XXXXXX";
-    dir_ = mkdtemp(name);
-    const auto command = "tar -C " + dir_.string() + " -xf '" + c.data.string() + "'";
-    ok_ = system(command.c_str()) == 0;
-    root_ = dir_ / read_json(c.expected).at("root_in_archive").get<std::string>();
-  }
-  ~Unpacked() {
-    // recorded directories may lack the right to write
-    const auto command = "chmod -R u+rwX " + dir_.string() + " && rm -r " + dir_.string();
-    if (system(command.c_str()) != 0) ADD_FAILURE() << "cannot remove " << dir_;
-  }
-  Unpacked(const Unpacked&) = delete;
-  Unpacked& operator=(const Unpacked&) = delete;
-  bool ok() const { return ok_; }
-  const fs::path& root() const { return root_; }
-
- private:
-  fs::path dir_, root_;
-  bool ok_ = false;
-};
 
 CpuSet cpus(hwloc_const_bitmap_t set) {
   CpuSet out;
@@ -160,11 +136,12 @@ void compare_pci(const Hwloc& hwloc, const Machine& m) {
 }
 
 TEST_P(Oracle, Agrees) {
-  const Unpacked files(GetParam());
+  const Unpacked files(GetParam().data);
+  const auto root = files.top() / read_json(GetParam().expected).at("root_in_archive").get<std::string>();
   ASSERT_TRUE(files.ok());
-  const Hwloc hwloc(files.root());
+  const Hwloc hwloc(root);
   ASSERT_TRUE(hwloc.ok());
-  const auto m = from_files(*make_dir_tree(files.root()));
+  const auto m = from_files(*make_dir_tree(root));
   ASSERT_TRUE(m) << m.error().message;
   EXPECT_EQ(m->online->to_list(), hwloc.online().to_list());
   EXPECT_TRUE(cpu_sets(m->cores) == hwloc.cpu_sets(HWLOC_OBJ_CORE)) << "cores";
