@@ -1,33 +1,19 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/run_placement.h"
+#include "plan/policy_text.h"
 
 namespace numapin::cli {
-namespace {
-
-const char* kernel_word(MemoryMode mode) {
-  switch (mode) {
-    case MemoryMode::kDefault: return "default";
-    case MemoryMode::kPreferred: return "preferred-many";
-    case MemoryMode::kPreferredOne: return "preferred";
-    case MemoryMode::kBind: return "bind";
-    case MemoryMode::kInterleave: return "interleave";
-    case MemoryMode::kWeightedInterleave: return "weighted-interleave";
-    case MemoryMode::kLocal: return "local";
-    case MemoryMode::kNone: break;
-  }
-  return nullptr;
-}
-
-}  // namespace
 
 std::string run_json(const RunPlacement& where, const std::vector<std::string>& words) {
   const auto& p = where.placement;
   nlohmann::ordered_json env = nlohmann::ordered_json::object();
   for (const auto& [name, value] : p.env) env[name] = value;
   nlohmann::ordered_json memory = nullptr;
-  if (const char* mode = kernel_word(p.memory.mode)) {
-    memory = {{"mode", mode}, {"nodes", p.memory.nodes.to_list()}, {"balancing", p.memory.balancing}};
+  if (p.memory.mode != MemoryMode::kNone) {
+    memory = {{"mode", std::string(kernel_word(p.memory.mode))},
+              {"nodes", p.memory.nodes.to_list()},
+              {"balancing", p.memory.balancing}};
   }
   const nlohmann::ordered_json doc = {
       {"schema", "numapin/run/1"},

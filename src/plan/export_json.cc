@@ -2,11 +2,15 @@
 #include <nlohmann/json.hpp>
 
 #include "plan/export.h"
+#include "plan/policy_text.h"
 
 namespace numapin {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// Indented by two; bytes that are no UTF-8 (an environment can hold any) become U+FFFD.
+std::string text_of(const Json& document) { return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 Json pairs(const std::vector<std::pair<std::string, std::string>>& variables) {
   Json object = Json::object();
@@ -14,17 +18,24 @@ Json pairs(const std::vector<std::pair<std::string, std::string>>& variables) {
   return object;
 }
 
+Json node_array(const NodeSet& nodes) {
+  Json array = Json::array();
+  for (const NodeId node : nodes) array.push_back(number(node));
+  return array;
+}
+
+/// null: left alone, or not split.
+Json cpulist(const CpuSet& cpus) { return cpus.empty() ? Json(nullptr) : Json(cpus.to_list()); }
+
 Json placement_json(const Placement& p, std::size_t rank) {
-  Json near = nullptr;
-  if (!p.near_nodes.empty()) near = p.near_nodes.to_list();
   return {{"rank", rank},
           {"gpus", p.gpus},
-          {"cpulist", p.cpus.to_list()},
-          {"cores", p.cores},
-          {"main_cpulist", p.main_cpus.to_list()},
-          {"worker_cpulist", p.worker_cpus.to_list()},
-          {"near_nodelist", near},
-          {"memory", {{"mode", std::string(to_string(p.memory.mode))}, {"nodelist", p.memory.nodes.to_list()}}},
+          {"cpulist", cpulist(p.cpus)},
+          {"cores", p.cpus.empty() ? Json(nullptr) : Json(p.cores)},
+          {"main_cpulist", cpulist(p.main_cpus)},
+          {"worker_cpulist", cpulist(p.worker_cpus)},
+          {"near_numa_nodes", p.near_nodes.empty() ? Json(nullptr) : node_array(p.near_nodes)},
+          {"memory", {{"mode", std::string(kernel_word(p.memory.mode))}, {"numa_nodes", node_array(p.memory.nodes)}}},
           {"env", pairs(p.env)},
           {"because", p.because},
           {"warnings", p.warnings}};
@@ -65,14 +76,14 @@ std::string to_json(const Plan& plan) {
   Json document = {{"schema", "numapin/plan/1"}, {"placements", Json::array()}, {"notes", plan.notes}};
   for (std::size_t i = 0; i < plan.placements.size(); ++i)
     document["placements"].push_back(placement_json(plan.placements[i], i));
-  return document.dump(2) + "\n";
+  return text_of(document);
 }
 
 Result<std::string> export_oci(const ExportRequest& r) {
-  if (r.plan.placements.size() == 1) return oci_fragment(r.plan.placements[0]).dump(2) + "\n";
+  if (r.plan.placements.size() == 1) return text_of(oci_fragment(r.plan.placements[0]));
   Json all = Json::array();
   for (const auto& p : r.plan.placements) all.push_back(oci_fragment(p));
-  return all.dump(2) + "\n";
+  return text_of(all);
 }
 
 }  // namespace numapin

@@ -16,6 +16,10 @@ std::string_view to_string(MemoryMode mode) {
   return "";
 }
 
+std::string_view kernel_word(MemoryMode mode) {
+  return mode == MemoryMode::kPreferred ? "preferred-many" : to_string(mode);
+}
+
 std::string node_words(const NodeSet& nodes) {
   return (nodes.size() == 1 ? "node " : "nodes ") + nodes.to_list();
 }

@@ -157,7 +157,7 @@ TEST(OpenMpiTakes, TheRankfile) {
 TEST(JqTakes, TheJson) {
   if (!works("jq --version")) GTEST_SKIP() << "jq is not installed";
   const auto c = planned(true, MemoryMode::kBind);
-  const auto out = shell(fmt::format("jq -r '.placements[1].memory.nodelist, .schema' <<'EOF'\n{}EOF\n", to_json(c.plan)));
+  const auto out = shell(fmt::format("jq -r '.placements[1].memory.numa_nodes[0], .schema' <<'EOF'\n{}EOF\n", to_json(c.plan)));
   EXPECT_EQ(out.text, "0\nnumapin/plan/1\n");
   const auto oci = shell(fmt::format("jq -r '.[1].linux.memoryPolicy.mode' <<'EOF'\n{}EOF\n", c.text("oci", {})));
   EXPECT_EQ(oci.text, "MPOL_BIND\n");
