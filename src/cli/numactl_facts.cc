@@ -57,7 +57,8 @@ class LiveFacts final : public NumactlFacts {
     return read_set<CpuSet>(tree_, fmt::format("/sys/devices/system/node/node{}/cpulist", number(node)));
   }
   Result<CpuSet> siblings(CpuId cpu) const override {
-    return read_set<CpuSet>(tree_, fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", number(cpu)));
+    return read_set<CpuSet>(tree_,
+                            fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", number(cpu)));
   }
   Result<NodeSet> device_nodes(std::string_view spec) const override { return numapin::device_nodes(spec, tree_); }
 
@@ -136,7 +137,9 @@ class RecordedFacts final : public NumactlFacts {
     if (!address) return bad_input(fmt::format("read {}: not a PCI address", spec), "write pci:0000:18:00.0");
     if (const auto* gpu = find_gpu(machine_, *address); gpu != nullptr && gpu->numa_nodes) return *gpu->numa_nodes;
     const auto* device = find_pci(machine_, *address);
-    if (device == nullptr) return fail(Error::Kind::kNotFound, fmt::format("find {}: no such device on this machine", spec));
+    if (device == nullptr) {
+      return fail(Error::Kind::kNotFound, fmt::format("find {}: no such device on this machine", spec));
+    }
     if (device->numa_node) return NodeSet::of(*device->numa_node);
     return fail(Error::Kind::kUnsupported, fmt::format("find the node of {}: it is not known", spec));
   }

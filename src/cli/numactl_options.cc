@@ -192,7 +192,9 @@ Result<void> check_contradictions(const RunOptions& o) {
     return bad_input("--machine needs --dry-run: a recorded machine cannot run anything",
                      "add --dry-run, or leave --machine out");
   }
-  if (o.json && !o.dry_run) return bad_input("--json needs --dry-run: the output belongs to the command", "add --dry-run");
+  if (o.json && !o.dry_run) {
+    return bad_input("--json needs --dry-run: the output belongs to the command", "add --dry-run");
+  }
   if (o.dry_run && o.verify) return bad_input("--verify contradicts --dry-run: nothing is set", "give one of them");
   return check_profile(o);
 }

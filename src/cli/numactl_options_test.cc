@@ -61,7 +61,9 @@ class Named : public ::testing::Test {
   static std::string fmt(const MemoryPolicy& p) {
     return std::to_string(static_cast<int>(p.mode)) + ' ' + p.nodes.to_list() + (p.balancing ? " balancing" : "");
   }
-  static std::string fmt(MemoryMode mode, const char* nodes) { return std::to_string(static_cast<int>(mode)) + ' ' + nodes; }
+  static std::string fmt(MemoryMode mode, const char* nodes) {
+    return std::to_string(static_cast<int>(mode)) + ' ' + nodes;
+  }
   RunOptions o;
   Facts facts;
 };

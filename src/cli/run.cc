@@ -20,55 +20,64 @@
 namespace numapin::cli {
 namespace {
 
-// ---- options ----------------------------------------------------------------------------------------------------------
+// ---- options -------------------------------------------------------------------------------------------------------
 
 constexpr const char* kPlacement = "placement";
 constexpr const char* kNumactl = "numactl's options, with its syntax (all, same, !, +, pci: netdev: block: file: ip:)";
 constexpr const char* kTaskset = "taskset's options";
 constexpr const char* kOutcome = "what to do and to say";
 
+/// The words are in the option's help; listed again in its type they would only be in the way.
+CLI::Validator one_of(std::vector<std::string> words) { return CLI::IsMember(std::move(words)).description(""); }
+
 void add_placement_options(CLI::App& app, RunOptions& o) {
   app.add_option("--gpu", o.gpu, "GPUs to be near: index in PCI order (among the visible ones), UUID or unique prefix, "
                                  "PCI address, MIG UUID, lists and ranges; default: the visible GPUs")
-      ->group(kPlacement);
+      ->type_name("GPUS")->group(kPlacement);
   app.add_option("--cpus", o.cpus, "CPUs near the GPU: node (default), socket, l3, all, none")
-      ->check(CLI::IsMember({"node", "socket", "l3", "all", "none"}))->group(kPlacement);
+      ->check(one_of({"node", "socket", "l3", "all", "none"}))->type_name("WORD")->group(kPlacement);
   app.add_option("--smt", o.smt, "off: one logical CPU of each core; default on")
-      ->check(CLI::IsMember({"on", "off"}))->group(kPlacement);
+      ->check(one_of({"on", "off"}))->type_name("WORD")->group(kPlacement);
   app.add_option("--memory", o.memory, "memory of the GPU's node: preferred (default; spills when full), bind (never "
                                        "elsewhere), interleave, weighted-interleave, local, none")
-      ->check(CLI::IsMember({"preferred", "bind", "interleave", "weighted-interleave", "local", "none"}))
+      ->check(one_of({"preferred", "bind", "interleave", "weighted-interleave", "local", "none"}))->type_name("WORD")
       ->group(kPlacement);
   app.add_option("--profile", o.profile, "training (the defaults), inference (bind, one thread a core), big-memory "
                                          "(near CPUs, memory interleaved over all nodes)")
-      ->check(CLI::IsMember({"training", "inference", "big-memory"}))->group(kPlacement);
+      ->check(one_of({"training", "inference", "big-memory"}))->type_name("WORD")->group(kPlacement);
   app.add_option("--make-room", o.make_room, "free clean page cache of the node first: SIZE (8G), auto (default), off")
-      ->group(kPlacement);
+      ->type_name("SIZE|auto|off")->group(kPlacement);
 }
 
 void add_numactl_options(CLI::App& app, RunOptions& o) {
-  app.add_option("-N,--cpunodebind,--cpubind", o.cpunodebind, "run on the CPUs of these nodes")->group(kNumactl);
-  app.add_option("-C,--physcpubind", o.physcpubind, "run on these CPUs")->group(kNumactl);
-  app.add_option("-m,--membind", o.membind, "take memory from these nodes only")->group(kNumactl);
-  app.add_option("-i,--interleave", o.interleave, "take memory from these nodes in turn")->group(kNumactl);
-  app.add_option("-w,--weighted-interleave", o.weighted_interleave, "the same, by the kernel's weights (Linux 6.9)")
-      ->group(kNumactl);
-  app.add_option("-p,--preferred", o.preferred, "prefer memory of this node")->group(kNumactl);
-  app.add_option("-P,--preferred-many", o.preferred_many, "prefer memory of these nodes")->group(kNumactl);
+  const auto add = [&app](const char* names, std::string& value, const char* type, const char* help) {
+    app.add_option(names, value, help)->type_name(type)->group(kNumactl);
+  };
+  add("-N,--cpunodebind,--cpubind", o.cpunodebind, "NODES", "run on the CPUs of these nodes");
+  add("-C,--physcpubind", o.physcpubind, "CPUS", "run on these CPUs");
+  add("-m,--membind", o.membind, "NODES", "take memory from these nodes only");
+  add("-i,--interleave", o.interleave, "NODES", "take memory from these nodes in turn");
+  add("-w,--weighted-interleave", o.weighted_interleave, "NODES", "the same, by the kernel's weights (Linux 6.9)");
+  add("-p,--preferred", o.preferred, "NODE", "prefer memory of this node");
+  add("-P,--preferred-many", o.preferred_many, "NODES", "prefer memory of these nodes");
   app.add_flag("-l,--localalloc", o.localalloc, "take memory of the node a thread runs on")->group(kNumactl);
-  app.add_flag("-b,--balancing", o.balancing, "with --membind: let the kernel move pages among the nodes")->group(kNumactl);
+  app.add_flag("-b,--balancing", o.balancing, "with --membind: let the kernel move pages among the nodes")
+      ->group(kNumactl);
   app.add_flag("-a,--all", o.all, "count in CPUs and nodes outside this process's mask")->group(kNumactl);
   // -c is taskset's CPU list and old numactl's node list: to guess would bind a script to the wrong place.
   app.add_option("-c", o.ambiguous)->group("");
-  app.add_option("--cpu-list", o.cpu_list, "run on these CPUs: 0-3,8 or 0-31:2")->group(kTaskset);
-  app.add_option("--cpu-mask", o.cpu_mask, "run on these CPUs: 0x0f")->group(kTaskset);
+  app.add_option("--cpu-list", o.cpu_list, "run on these CPUs: 0-3,8 or 0-31:2")->type_name("CPUS")->group(kTaskset);
+  app.add_option("--cpu-mask", o.cpu_mask, "run on these CPUs: 0x0f")->type_name("MASK")->group(kTaskset);
 }
 
 void add_outcome_options(CLI::App& app, RunOptions& o) {
   app.add_flag("--strict", o.strict, "start nothing unless all of it can be done")->group(kOutcome);
-  app.add_flag("--verify", o.verify, "read the binding back from the kernel; start nothing on a mismatch")->group(kOutcome);
+  app.add_flag("--verify", o.verify, "read the binding back from the kernel; start nothing on a mismatch")
+      ->group(kOutcome);
   app.add_flag("--dry-run", o.dry_run, "say what would be done, do nothing")->group(kOutcome);
-  app.add_option("--machine", o.machine, "with --dry-run: on a recorded or built-in machine")->group(kOutcome);
+  app.add_option("--machine", o.machine, "with --dry-run: on a recorded or built-in machine")
+      ->type_name("FILE|NAME")
+      ->group(kOutcome);
   app.add_flag("--json", o.json, "with --dry-run: as JSON")->group(kOutcome);
   app.add_flag("--explain", o.explain, "every decision with its reason and source")->group(kOutcome);
   app.add_flag("-q,--quiet", o.quiet, "without the line that says what was achieved")->group(kOutcome);
@@ -89,7 +98,7 @@ std::vector<std::string*> node_lists_in_order(const CLI::App& app, RunOptions& o
   return order;
 }
 
-// ---- saying what was done -----------------------------------------------------------------------------------------------
+// ---- saying what was done ------------------------------------------------------------------------------------------
 
 /// What was asked for, as far as it was achieved.
 std::vector<std::string> achieved_words(const Outcome& outcome) {
@@ -141,7 +150,7 @@ int dry_run(Session& s, const RunOptions& o, const RunPlacement& where) {
   return kDone;
 }
 
-// ---- doing it -----------------------------------------------------------------------------------------------------------
+// ---- doing it ------------------------------------------------------------------------------------------------------
 
 /// What a second binder, or `numapin doctor`, needs to know about the first (two of them un-pin each other).
 void leave_record(const Outcome& outcome, Kernel& kernel) {
@@ -215,7 +224,7 @@ int run_run(Session& s, const RunOptions& o) {
   const auto where = place(o, s, kernel);
   if (!where) return s.report(where.error());
   if (o.strict && !where->shortfalls.empty()) {
-    return s.report({Error::Kind::kDenied, where->shortfalls[0], "without --strict the command is started all the same"});
+    return s.report({Error::Kind::kDenied, where->shortfalls[0], "without --strict the command starts all the same"});
   }
   for (const auto& warning : where->placement.warnings) s.warn(warning);
   return o.dry_run ? dry_run(s, o, *where) : bind_and_become(s, o, *where, *wish, kernel);
@@ -230,7 +239,6 @@ Runner add_run(CLI::App& app) {
   add_numactl_options(app, *options);
   add_outcome_options(app, *options);
   app.footer(
-      "examples\n"
       "  numapin run --gpu 0 -- python train.py            CPUs and memory beside GPU 0\n"
       "  numapin run --gpu 2,3 --memory bind -- ./server   strict: never memory of another node\n"
       "  numapin run -N 0 -m 0 ./solver                    as numactl\n"

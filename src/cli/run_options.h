@@ -25,7 +25,9 @@ struct RunOptions {
   std::vector<std::string> words;                        // the command to start
 
   /// CPUs or memory are named by numactl's or taskset's options.
-  bool names_cpus() const { return !(cpunodebind.empty() && physcpubind.empty() && cpu_list.empty() && cpu_mask.empty()); }
+  bool names_cpus() const {
+    return !(cpunodebind.empty() && physcpubind.empty() && cpu_list.empty() && cpu_mask.empty());
+  }
   bool names_memory() const {
     return localalloc || !(membind.empty() && interleave.empty() && weighted_interleave.empty() && preferred.empty() &&
                            preferred_many.empty());

@@ -11,7 +11,12 @@
 namespace numapin::cli {
 namespace {
 
-Result<Job> read_job(const RunOptions& o, std::vector<ChosenGpu> gpus) {
+std::optional<std::string_view> gpu_spec(const RunOptions& o) {
+  if (o.gpu.empty()) return std::nullopt;
+  return o.gpu;
+}
+
+Job read_job(const RunOptions& o, std::vector<ChosenGpu> gpus) {
   Job job;
   job.gpus = std::move(gpus);
   if (!o.profile.empty()) apply_profile(*parse_profile(o.profile), job);
@@ -39,8 +44,8 @@ std::string subject_of(const Machine& m, const Placement& p, bool named) {
 
 Result<RunPlacement> near_gpus(const RunOptions& o, const System& system) {
   const Machine& m = system.machine;
-  NUMAPIN_TRY(auto choice, choose_gpus(m, system.allowance, o.gpu.empty() ? std::nullopt : std::optional<std::string_view>(o.gpu)));
-  NUMAPIN_TRY(auto job, read_job(o, choice.gpus));
+  NUMAPIN_TRY(auto choice, choose_gpus(m, system.allowance, gpu_spec(o)));
+  auto job = read_job(o, choice.gpus);
   job.set_visible = choice.named;  // else the environment says already what is visible
   NUMAPIN_TRY(auto plan, make_plan(m, system.allowance, job));
   RunPlacement where;
@@ -82,8 +87,7 @@ bool is_narrow(const RunOptions& o) {
 
 Result<System> read_system(const RunOptions& o, const Session& session) {
   if (is_narrow(o)) {
-    const auto spec = o.gpu.empty() ? std::nullopt : std::optional<std::string_view>(o.gpu);
-    if (auto system = discover_narrow(session.live, session.visible_env(), spec)) return std::move(*system);
+    if (auto system = discover_narrow(session.live, session.visible_env(), gpu_spec(o))) return std::move(*system);
   }
   return session.system(o.machine);
 }

@@ -47,7 +47,8 @@ std::optional<NodeId> only_node(const FileTree& tree) {
 Result<NodeSet> nodes_of_link(const std::string& link, std::string_view spec, const FileTree& tree, int depth = 0) {
   const auto directory = tree.resolve(link);
   if (!directory) {
-    return fail(Error::Kind::kNotFound, fmt::format("find {}: no such device", spec), fmt::format("{} does not exist", link));
+    return fail(Error::Kind::kNotFound, fmt::format("find {}: no such device", spec),
+                fmt::format("{} does not exist", link));
   }
   if (const auto node = node_at_or_above(*directory, tree)) return NodeSet::of(*node);
   // Device mapper and md: the disks behind. Eight levels are more than any sane stack has.
@@ -66,7 +67,8 @@ Result<NodeSet> nodes_of_link(const std::string& link, std::string_view spec, co
 Result<NodeSet> nodes_of_name(std::string_view spec, std::string_view class_directory, const FileTree& tree) {
   const auto name = trim(spec.substr(spec.find(':') + 1));
   if (name.empty() || name.find('/') != name.npos || name == "." || name == "..") {
-    return bad_input(fmt::format("read {}: not a device's name", spec), fmt::format("{} lists the names", class_directory));
+    return bad_input(fmt::format("read {}: not a device's name", spec),
+                     fmt::format("{} lists the names", class_directory));
   }
   return nodes_of_link(fmt::format("{}/{}", class_directory, name), spec, tree);
 }
@@ -116,8 +118,9 @@ bool same_address(const sockaddr* a, const sockaddr_storage& b) {
     return std::memcmp(&reinterpret_cast<const sockaddr_in*>(a)->sin_addr,
                        &reinterpret_cast<const sockaddr_in&>(b).sin_addr, sizeof(in_addr)) == 0;
   }
-  return a->sa_family == AF_INET6 && std::memcmp(&reinterpret_cast<const sockaddr_in6*>(a)->sin6_addr,
-                                                 &reinterpret_cast<const sockaddr_in6&>(b).sin6_addr, sizeof(in6_addr)) == 0;
+  return a->sa_family == AF_INET6 &&
+         std::memcmp(&reinterpret_cast<const sockaddr_in6*>(a)->sin6_addr,
+                     &reinterpret_cast<const sockaddr_in6&>(b).sin6_addr, sizeof(in6_addr)) == 0;
 }
 
 Result<std::string> interface_towards(const std::string& host) {

@@ -26,7 +26,8 @@ enum KernelMode : int {
 };
 constexpr int kMpolBalancing = 1 << 13;  // MPOL_F_NUMA_BALANCING, 5.12
 constexpr int kMpolFlags = (1 << 15) | (1 << 14) | kMpolBalancing;  // STATIC_NODES, RELATIVE_NODES
-constexpr unsigned long kMpolFNode = 1 << 0, kMpolFAddr = 1 << 1, kMpolFMemsAllowed = 1 << 2;  // flags of get_mempolicy(2)
+// Flags of get_mempolicy(2).
+constexpr unsigned long kMpolFNode = 1 << 0, kMpolFAddr = 1 << 1, kMpolFMemsAllowed = 1 << 2;
 
 /// sched_getaffinity(2) answers EINVAL where the buffer is smaller than the kernel's own mask; no kernel's is larger.
 using CpuWords = std::array<unsigned long, kMaxIds / 64>;
@@ -117,7 +118,9 @@ int RealKernel::get_memory_policy(MemoryPolicy& policy) {
 
 int RealKernel::get_allowed_nodes(NodeSet& nodes) {
   NodeWords words{};
-  if (syscall(SYS_get_mempolicy, nullptr, words.data(), words.size() * 64, nullptr, kMpolFMemsAllowed) < 0) return errno;
+  const int error =
+      result(syscall(SYS_get_mempolicy, nullptr, words.data(), words.size() * 64, nullptr, kMpolFMemsAllowed));
+  if (error != 0) return error;
   nodes = to_set<NodeSet>(words);
   return 0;
 }

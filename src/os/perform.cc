@@ -37,7 +37,8 @@ Error memory_loss(const MemoryPolicy& policy, int error, Kernel& kernel) {
   NodeSet allowed;
   if (kernel.get_allowed_nodes(allowed) == 0 && !policy.nodes.intersects(allowed)) {
     e.kind = Error::Kind::kDenied;
-    e.hint = "this process's cpuset allows memory of " + node_words(allowed) + " only (Mems_allowed in /proc/self/status)";
+    e.hint = "this process's cpuset allows memory of " + node_words(allowed) +
+             " only (Mems_allowed in /proc/self/status)";
     return e;
   }
   e.kind = Error::Kind::kUnsupported;

@@ -30,7 +30,9 @@ class Programs : public ::testing::Test {
   std::string path_;
 };
 
-TEST_F(Programs, FirstExecutableInPathWins) { EXPECT_EQ(find_program("tool", path_).value(), (root_ / "b/tool").string()); }
+TEST_F(Programs, FirstExecutableInPathWins) {
+  EXPECT_EQ(find_program("tool", path_).value(), (root_ / "b/tool").string());
+}
 
 TEST_F(Programs, ASlashMeansTheFileItself) {
   const auto file = (root_ / "b/tool").string();

@@ -10,7 +10,7 @@ namespace numapin {
 
 /// What was done, for one line to the user.
 struct RoomReport {
-  std::string done;      ///< "freed 84 MiB of page cache on node 0 (kernel's reclaim file, 12 ms)"; "" where nothing was done
+  std::string done;      ///< "node 0: 128 MiB free, 84 MiB of page cache freed (filler, 12 ms)"; "" where nothing was done
   std::string shortage;  ///< why it may not be enough; "" where it is
 };
 

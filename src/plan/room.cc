@@ -47,7 +47,9 @@ struct Limit {
 
 Limit limit_of(RoomMethod method, const NodeMemory& m, std::uint64_t wanted, const RoomMeans& means) {
   if (method == RoomMethod::kReclaimFile) return {m.clean() / 2, {}};
-  if (means.panic_on_oom) return {0, "vm.panic_on_oom=2 forbids trying; --memory bind makes the kernel reclaim by itself"};
+  if (means.panic_on_oom) {
+    return {0, "vm.panic_on_oom=2 forbids trying; --memory bind makes the kernel reclaim by itself"};
+  }
   if (means.swap_on) {
     return {0, "with swap on, cache cannot be freed without risk to programs' memory on this kernel; --memory bind "
                "makes the kernel reclaim by itself"};
@@ -115,7 +117,8 @@ RoomDecision decide_room(NodeId node, const NodeMemory& m, const RoomWish& wish,
   const auto limit = limit_of(method, m, d.wanted_free, means);
   if (limit.bytes == 0) {
     d.shortage = shortage(node, m, d.wanted_free,
-                          limit.reason.empty() ? "its cache is dirty or in use: wait, or write it back (sync)" : limit.reason);
+                          limit.reason.empty() ? "its cache is dirty or in use: write it back (sync), or wait"
+                                               : limit.reason);
     return d;
   }
   d.method = method;

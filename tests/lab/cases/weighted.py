@@ -25,4 +25,4 @@ def fallback(lab):
     if lab.kernel != "6.1":
         lab.skip("this kernel has it")
     lab.binds("--gpu 0 --memory weighted-interleave", says=r"(?i)weighted.*(kernel|6\.9|Invalid argument)")
-    lab.binds("--gpu 0 --memory weighted-interleave --strict", status=1)
+    lab.binds("--gpu 0 --memory weighted-interleave --strict", status=3)  # not supported here
