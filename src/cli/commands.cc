@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/inspect.h"
 #include "cli/launch.h"
+#include "cli/plan.h"
 #include "cli/run.h"
 #include "cli/snapshot.h"
 #include "cli/topo.h"
@@ -17,6 +18,7 @@ constexpr Command kCommands[] = {
     {"snapshot", kSee, "Record this machine in a text file that every command can replay", add_snapshot},
     {"run", kStart, "Start a command beside its GPU, CPUs and memory bound", add_run},
     {"launch", kStart, "Start one bound process per GPU and stand by them", add_launch},
+    {"plan", kStart, "Print who would go where, for you or for another launcher", add_plan},
     {"inspect", kCheck, "Show where running GPU processes really are", add_inspect},
 };
 

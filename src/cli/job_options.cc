@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "base/numbers.h"
+#include "cli/options.h"
 #include "cli/session.h"
 #include "gpu/nvml.h"
 #include "numapin/process.h"
 #include "numapin/visible.h"
+#include "render/plan_text.h"
 
 namespace numapin::cli {
 namespace {
@@ -78,24 +81,26 @@ void add_job_options(CLI::App& app, JobOptions& o) {
   app.add_option("--gpu", o.gpu, "GPUs by index, UUID or PCI address; a single number is an index")
       ->type_name("LIST")->excludes(gpus)->group(kWhich);
   app.add_option("--nproc-per-gpu", o.processes_per_gpu, "processes that share a GPU and its CPUs")
-      ->check(CLI::Range(1, 1024))->group(kWhich);
+      ->check(number_from(1, 1024))->type_name("N")->group(kWhich);
   app.add_option("--nproc", o.processes, "without GPUs: processes to share out over the NUMA nodes")
-      ->check(CLI::Range(1, 65536))->group(kWhich);
+      ->check(number_from(1, 65536))->type_name("N")->group(kWhich);
   app.add_option("--cpus", o.cpus, "exclusive (default): each its own cores, counted over all GPUs of the node; node, "
                                    "socket, l3, spread, all, none")
-      ->check(CLI::IsMember({"node", "socket", "l3", "exclusive", "spread", "all", "none"}))->group(kWhere);
-  app.add_option("--smt", o.smt, "off: one logical CPU of each core")->check(CLI::IsMember({"on", "off"}))->group(kWhere);
+      ->check(one_of({"node", "socket", "l3", "exclusive", "spread", "all", "none"}))->type_name("WORD")->group(kWhere);
+  app.add_option("--smt", o.smt, "off: one logical CPU of each core")
+      ->check(one_of({"on", "off"}))->type_name("WORD")->group(kWhere);
   app.add_option("--memory", o.memory, "preferred (default), bind, interleave, weighted-interleave, local, none")
-      ->check(CLI::IsMember({"preferred", "bind", "interleave", "weighted-interleave", "local", "none"}))->group(kWhere);
+      ->check(one_of({"preferred", "bind", "interleave", "weighted-interleave", "local", "none"}))->type_name("WORD")
+      ->group(kWhere);
   app.add_option("--profile", o.profile, "training, inference (bind, one thread a core), big-memory (interleave)")
-      ->check(CLI::IsMember({"training", "inference", "big-memory"}))->group(kWhere);
+      ->check(one_of({"training", "inference", "big-memory"}))->type_name("WORD")->group(kWhere);
   app.add_option("--reserve", o.reserve, "physical cores of each node to leave to the system")
-      ->check(CLI::NonNegativeNumber)->group(kWhere);
+      ->check(number_from(0))->type_name("N")->group(kWhere);
   app.add_option("--worker-cores", o.worker_cores, "cores of each share for data-loading workers (NUMAPIN_WORKER_CPUS)")
       ->type_name("N|auto")->group(kWhere);
   app.add_option("--visible", o.visible, "own (default): each sees its GPU only; all: every GPU stays visible and "
                                          "NUMAPIN_RANK_GPU tells which is its own")
-      ->check(CLI::IsMember({"own", "all"}))->group(kWhere);
+      ->check(one_of({"own", "all"}))->type_name("WORD")->group(kWhere);
   app.add_option("--machine", o.machine, "plan for this recorded or built-in machine")->type_name("FILE|NAME");
 }
 
@@ -119,7 +124,22 @@ Result<PlannedJob> plan_job(const JobOptions& o, const Session& session) {
   job.gpus = choice.gpus;
   NUMAPIN_TRY(auto plan, make_plan(system.machine, system.allowance, job));
   plan.notes.insert(plan.notes.begin(), choice.warnings.begin(), choice.warnings.end());
-  return PlannedJob{std::move(system), std::move(plan)};
+  return PlannedJob{std::move(system), std::move(plan), std::move(choice.because)};
+}
+
+std::string text_of(const PlannedJob& planned, bool explain) {
+  std::string text;
+  if (explain)
+    for (const auto& reason : planned.because) text += fmt::format("because {}\n", reason);
+  return text + plan_text(planned.plan, explain);
+}
+
+void warn_once(const Session& session, const Plan& plan) {
+  std::vector<std::string> all = plan.notes;
+  for (const auto& p : plan.placements) all.insert(all.end(), p.warnings.begin(), p.warnings.end());
+  for (auto warning = all.begin(); warning != all.end(); ++warning) {
+    if (std::find(all.begin(), warning, *warning) == warning) session.warn(*warning);
+  }
 }
 
 }  // namespace numapin::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "numapin/plan.h"
 #include "numapin/result.h"
@@ -29,8 +30,13 @@ void add_job_options(CLI::App& app, JobOptions& o);
 struct PlannedJob {
   System system;
   Plan plan;
+  std::vector<std::string> because;  ///< how its GPUs were chosen
 };
 /// Errors: those of the machine, of the GPU selection and of make_plan.
 Result<PlannedJob> plan_job(const JobOptions& o, const Session& session);
+/// For people: one line a rank, with `explain` the reasons too.
+std::string text_of(const PlannedJob& planned, bool explain);
+/// The plan's notes and the ranks' warnings on session.err; one that several ranks have is said once.
+void warn_once(const Session& session, const Plan& plan);
 
 }  // namespace numapin::cli

@@ -17,13 +17,14 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/job_options.h"
+#include "cli/options.h"
 #include "cli/session.h"
 #include "os/guard.h"
 #include "os/launcher.h"
 #include "os/program.h"
-#include "plan/policy_text.h"
 #include "plan/ranks.h"
 #include "render/layout.h"
+#include "render/plan_text.h"
 
 namespace numapin::cli {
 namespace {
@@ -73,41 +74,11 @@ Result<void> settle_world(Options& o) {
   if (o.world.master_port == 0) {
     NUMAPIN_TRY(o.world.master_port, free_port());
   }
-  o.world.max_restarts = o.restarts;
   o.world.run_id = fmt::format("{}-{}", getpid(), std::chrono::system_clock::now().time_since_epoch().count());
   return {};
 }
 
 // ---- text --------------------------------------------------------------------------------------------------------------
-
-std::string rank_text(const Plan& plan, std::size_t rank) {
-  const auto& p = plan.placements[rank];
-  std::string gpus;
-  for (int g : p.gpus) gpus += fmt::format("{}{}", gpus.empty() ? "" : ",", g);
-  return fmt::format("rank {:<3} GPU {:<4} {:<10} CPUs {}, memory {}", rank, gpus.empty() ? "-" : gpus,
-                     p.near_nodes.empty() ? "node ?" : node_words(p.near_nodes), p.cpus.empty() ? "as they are" : p.cpus.to_list(),
-                     describe(p.memory));
-}
-
-void show_plan(const Options& o, const Plan& plan, std::ostream& out) {
-  for (std::size_t rank = 0; rank < plan.placements.size(); ++rank) {
-    out << rank_text(plan, rank) << '\n';
-    if (!o.explain) continue;
-    for (const auto& reason : plan.placements[rank].because) out << "         because " << reason << '\n';
-  }
-}
-
-/// A warning that every rank has is said once.
-void warn_once(const Session& s, const Plan& plan) {
-  std::vector<std::string> said = plan.notes;
-  for (const auto& note : plan.notes) s.warn(note);
-  for (const auto& p : plan.placements)
-    for (const auto& warning : p.warnings) {
-      if (std::find(said.begin(), said.end(), warning) != said.end()) continue;
-      said.push_back(warning);
-      s.warn(warning);
-    }
-}
 
 std::string prefix_of(int rank, std::size_t count, bool color) {
   constexpr std::array kColors = {36, 33, 32, 35, 34, 31, 96, 93};
@@ -127,10 +98,8 @@ void show_summary(const Session& s, const Plan& plan, const LaunchReport& report
   for (std::size_t i = 0; i < report.ranks.size(); ++i) {
     const auto& r = report.ranks[i];
     const auto& p = plan.placements[i];
-    std::string gpus;
-    for (int g : p.gpus) gpus += fmt::format("{}{}", gpus.empty() ? "" : ",", g);
     rows.push_back({{{std::to_string(i)}},
-                    {{gpus.empty() ? "-" : gpus}},
+                    {{gpu_numbers(p)}},
                     {list_pieces(p.cpus)},
                     {{end_text(r)}},
                     {{fmt::format("{:.2f} s", r.wall.count())}},
@@ -222,7 +191,7 @@ int run_launch(Options& o, Session& s) {
   const auto planned = plan_job(o.job, s);
   if (!planned) return s.report(planned.error());
   warn_once(s, planned->plan);
-  if (o.dry_run) return show_plan(o, planned->plan, s.out), kDone;
+  if (o.dry_run) return s.out << text_of(*planned, o.explain), kDone;
   const auto path = s.env.find("PATH");
   const auto file = find_program(o.words[0], path == s.env.end() ? "/bin:/usr/bin" : path->second);
   if (!file) {
@@ -231,7 +200,7 @@ int run_launch(Options& o, Session& s) {
   }
   if (const auto ok = settle_world(o); !ok) return s.report(ok.error());
   if (const auto ok = make_log_dir(o.log_dir); !ok) return s.report(ok.error());
-  if (!o.quiet) show_plan(o, planned->plan, s.err);
+  if (!o.quiet) s.err << text_of(*planned, o.explain);
   s.out.flush();
   s.err.flush();
   const auto status = run_guarded([&] { return supervise(o, s, planned->plan, *file); });
@@ -245,15 +214,19 @@ Runner add_launch(CLI::App& app) {
   app.prefix_command();
   add_job_options(app, o->job);
   constexpr const char* kHosts = "several hosts, started by hand on each";
-  app.add_option("--nnodes", o->world.nodes, "hosts of the job")->check(CLI::Range(1, 1 << 20))->group(kHosts);
-  app.add_option("--node-rank", o->world.node_rank, "number of this host, from 0")->check(CLI::NonNegativeNumber)->group(kHosts);
-  app.add_option("--master-addr", o->world.master_address, "address of host 0")->group(kHosts);
+  app.add_option("--nnodes", o->world.nodes, "hosts of the job")->check(number_from(1))->type_name("N")->group(kHosts);
+  app.add_option("--node-rank", o->world.node_rank, "number of this host, from 0")
+      ->check(number_from(0))->type_name("N")->group(kHosts);
+  app.add_option("--master-addr", o->world.master_address, "address of host 0")->type_name("HOST")->group(kHosts);
   app.add_option("--master-port", o->world.master_port, "default: a free port; with --nnodes 29500")
-      ->check(CLI::Range(1, 65535))->group(kHosts);
+      ->check(number_from(1, 65535))->type_name("PORT")->group(kHosts);
   constexpr const char* kCare = "supervision";
-  app.add_option("--grace", o->grace_seconds, "seconds between SIGTERM and SIGKILL (10)")->check(CLI::NonNegativeNumber)->group(kCare);
-  app.add_option("--log-dir", o->log_dir, "write rank-N.out and rank-N.err there instead of lines here")->group(kCare);
-  app.add_option("--restart", o->restarts, "start all again up to N times after a failure")->check(CLI::NonNegativeNumber)->group(kCare);
+  app.add_option("--grace", o->grace_seconds, "seconds between SIGTERM and SIGKILL (10)")
+      ->check(CLI::Range(0.0, 1e9).description(""))->type_name("SECONDS")->group(kCare);
+  app.add_option("--log-dir", o->log_dir, "write rank-N.out and rank-N.err there instead of lines here")
+      ->type_name("DIR")->group(kCare);
+  app.add_option("--restart", o->restarts, "start all again up to N times after a failure")
+      ->check(number_from(0))->type_name("N")->group(kCare);
   app.add_flag("--strict", o->strict, "a binding that the kernel refuses ends the launch")->group(kCare);
   app.add_flag("-q,--quiet", o->quiet, "no plan, no summary")->group(kCare);
   app.add_flag("--dry-run", o->dry_run, "show the plan, start nothing")->group(kCare);

@@ -61,6 +61,7 @@ std::shared_ptr<const NvmlApi> load_driver(const Session& s) {
 
 /// A result that could not be written is a failure, except to a reader that has seen enough (`| head`).
 int finish(Session& s, const FdBuffer& out, int status) {
+  s.err.flush();
   s.out.flush();
   if (out.error() == 0) return status;
   if (out.error() == EPIPE) return status == kDone ? kFailed : status;

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 namespace numapin::cli {
 
@@ -16,6 +17,14 @@ inline CLI::Option* add_machine_option(CLI::App& app, std::string& machine) {
 
 inline CLI::Option* add_json_flag(CLI::App& app, bool& json) {
   return app.add_flag("--json", json, "Print JSON (docs/json.md)");
+}
+
+/// Checks without their words in the type column of the help page: the option's own help has them.
+inline CLI::Validator one_of(std::vector<std::string> words) {
+  return CLI::IsMember(std::move(words)).description("");
+}
+inline CLI::Validator number_from(int lowest, int highest = 1 << 30) {
+  return CLI::Range(lowest, highest).description("");
 }
 
 /// The two examples or more at the end of a command's help.

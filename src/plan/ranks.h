@@ -16,9 +16,7 @@ struct World {
   std::string master_address = "127.0.0.1";
   int master_port = 0;
   int restart = 0;              ///< how often the ranks were started again
-  int max_restarts = 0;
   std::string run_id;           ///< the same for all ranks of a launch
-  bool all_gpus_visible = false;  ///< LOCAL_RANK is then the number of the rank's GPU among the visible ones
 };
 
 /// The variables of rank `local_rank` of `plan`: RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, GROUP_RANK,

@@ -53,6 +53,9 @@ constexpr Golden kGoldens[] = {
     {"gh200", "numapin topo --machine gh200"},
     {"gh200-hardware", "numapin topo --machine gh200 --hardware"},
     {"vm", "numapin topo --machine vm"},
+    {"plan-dual-a100", "numapin plan --machine dual-a100"},
+    {"plan-dual-a100-explain", "numapin plan --machine dual-a100 --gpus 2 --explain"},
+    {"plan-dual-a100-taskset", "numapin plan --machine dual-a100 --gpu 0,5 --format taskset -- ./a 'b c'"},
     {"vm-2node-unknown", "numapin topo --machine vm-2node-unknown"},
 };
 INSTANTIATE_TEST_SUITE_P(Golden, Output, ::testing::ValuesIn(kGoldens), [](const auto& row) {
