@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "cli/numactl_options.h"
+#include "cli/options.h"
 #include "cli/run_options.h"
 #include "cli/run_placement.h"
 #include "cli/session.h"
@@ -27,12 +28,10 @@ constexpr const char* kNumactl = "numactl's options, with its syntax (all, same,
 constexpr const char* kTaskset = "taskset's options";
 constexpr const char* kOutcome = "what to do and to say";
 
-/// The words are in the option's help; listed again in its type they would only be in the way.
-CLI::Validator one_of(std::vector<std::string> words) { return CLI::IsMember(std::move(words)).description(""); }
-
 void add_placement_options(CLI::App& app, RunOptions& o) {
   app.add_option("--gpu", o.gpu, "GPUs to be near: index in PCI order (among the visible ones), UUID or unique prefix, "
-                                 "PCI address, MIG UUID, lists and ranges; default: the visible GPUs")
+                                 "PCI address, MIG UUID, lists and ranges; local-rank: the one with the number "
+                                 "that mpirun, srun or torchrun gave this process; default: the visible GPUs")
       ->type_name("GPUS")->group(kPlacement);
   app.add_option("--cpus", o.cpus, "CPUs near the GPU: node (default), socket, l3, all, none")
       ->check(one_of({"node", "socket", "l3", "all", "none"}))->type_name("WORD")->group(kPlacement);

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "cli/numactl_options.h"
 #include "cli/session.h"
 #include "numapin/sources.h"
 #include "numapin/visible.h"
+#include "plan/local_rank.h"
 #include "plan/policy_text.h"
 
 namespace numapin::cli {
@@ -40,6 +42,34 @@ std::string subject_of(const Machine& m, const Placement& p, bool named) {
     }
   }
   return gpus + " → " + (nodes.empty() ? "node unknown" : node_words(nodes));
+}
+
+constexpr std::string_view kLocalRank = "local-rank";
+
+/// `--gpu local-rank` with the number in its place. Nothing where something else was asked for.
+Result<std::optional<LocalRank>> settle_local_rank(RunOptions& o, const Session& session) {
+  if (o.gpu != kLocalRank) return std::optional<LocalRank>{};
+  auto found = find_local_rank(session.env);
+  if (!found)
+    return bad_input("find the GPU of the local rank: no launcher's variable is set",
+                     "start it by mpirun, srun, flux or torchrun --no-python; or set LOCAL_RANK (docs/launch.md lists all)");
+  o.gpu = std::to_string(found->rank);
+  return found;
+}
+
+void tell_local_rank(const LocalRank& local, Placement& p) {
+  p.because.insert(p.because.begin(), fmt::format("local rank {}: from {}", local.rank, local.variable));
+  if (local.differing.empty()) return;
+  p.warnings.insert(p.warnings.begin(), fmt::format("local rank {} from {}, though {}", local.rank, local.variable,
+                                                    join(local.differing, ", ")));
+}
+
+/// srun --gpus-per-task and the like leave each process one GPU, which is then number 0 in every rank.
+Error in_local_rank(Error e, const LocalRank& local) {
+  e.message = fmt::format("local rank {} from {}: {}", local.rank, local.variable, e.message);
+  if (!e.hint.empty()) e.hint += "; ";
+  e.hint += "where the launcher gave each process a GPU of its own already, leave --gpu away";
+  return e;
 }
 
 Result<RunPlacement> near_gpus(const RunOptions& o, const System& system) {
@@ -94,15 +124,19 @@ Result<System> read_system(const RunOptions& o, const Session& session) {
 
 }  // namespace
 
-Result<RunPlacement> place(const RunOptions& o, const Session& session, Kernel& kernel) {
+Result<RunPlacement> place(RunOptions o, const Session& session, Kernel& kernel) {
   RunPlacement where;
+  NUMAPIN_TRY(const auto local_rank, settle_local_rank(o, session));
   if (!o.is_about_gpus() && o.machine.empty()) {
     NUMAPIN_CHECK_OK(apply_named(o, *live_facts(session.live, kernel), where.placement));
     return where;
   }
   NUMAPIN_TRY(const auto system, read_system(o, session));
   if (o.is_about_gpus()) {
-    NUMAPIN_TRY(where, near_gpus(o, system));
+    auto found = near_gpus(o, system);
+    if (!found) return Unexpected(local_rank ? in_local_rank(found.error(), *local_rank) : found.error());
+    where = std::move(*found);
+    if (local_rank) tell_local_rank(*local_rank, where.placement);
   }
   const auto facts = o.machine.empty() ? live_facts(session.live, kernel) : recorded_facts(system);
   NUMAPIN_CHECK_OK(apply_named(o, *facts, where.placement));

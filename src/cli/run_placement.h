@@ -19,7 +19,7 @@ struct RunPlacement {
 };
 
 /// Errors: those of the GPU selection, of make_plan and of numactl's options.
-Result<RunPlacement> place(const RunOptions& options, const Session& session, Kernel& kernel);
+Result<RunPlacement> place(RunOptions options, const Session& session, Kernel& kernel);
 
 /// The JSON document of `run --dry-run --json`, schema "numapin/run/1" (docs/json.md).
 std::string run_json(const RunPlacement& where, const std::vector<std::string>& words);

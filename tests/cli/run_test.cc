@@ -76,6 +76,43 @@ TEST(Run, OpensNoDescriptorForTheCommand) {
   EXPECT_EQ(run_shell("numapin run -q --cpu-list 0" + list).out, run_shell("exec" + list).out);
 }
 
+// ---- inside other launchers ------------------------------------------------------------------------------------------
+
+TEST(RunLocalRank, TakesTheGpuWithTheNumberOfTheLauncher) {
+  const std::string command = " numapin run --gpu local-rank --machine dgx-h100 --dry-run";
+  for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "MV2_COMM_WORLD_LOCAL_RANK", "PALS_LOCAL_RANKID",
+                           "JSM_NAMESPACE_LOCAL_RANK", "FLUX_TASK_LOCAL_ID", "LOCAL_RANK", "SLURM_LOCALID"}) {
+    const auto ran = run_shell(std::string(name) + "=5" + command);
+    EXPECT_EQ(ran.out, run_shell("numapin run --gpu 5 --machine dgx-h100 --dry-run").out) << name << ran.err;
+    EXPECT_THAT(ran.err, IsEmpty()) << name;
+    EXPECT_THAT(run_shell(std::string(name) + "=5" + command + " --explain").out, HasSubstr("from " + std::string(name))) << name;
+  }
+}
+
+TEST(RunLocalRank, AnnouncesVariablesThatDiffer) {  // salloc mpirun: SLURM_LOCALID is 0 in every rank
+  const auto ran = run_shell("SLURM_LOCALID=0 OMPI_COMM_WORLD_LOCAL_RANK=3 numapin run --gpu local-rank --machine dgx-h100 --dry-run");
+  EXPECT_THAT(ran.out, StartsWith("GPU 3 "));
+  EXPECT_EQ(ran.err, "numapin: local rank 3 from OMPI_COMM_WORLD_LOCAL_RANK, though SLURM_LOCALID=0\n");
+}
+
+TEST(RunLocalRank, SaysWhatIsMissing) {
+  const auto ran = run_shell("env -i PATH=$PATH numapin run --gpu local-rank --machine dgx-h100 --dry-run");
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, StartsWith("numapin: find the GPU of the local rank: no launcher's variable is set\n  hint: "));
+  const auto beyond = run_shell("LOCAL_RANK=8 numapin run --gpu local-rank --machine dgx-h100 --dry-run");
+  EXPECT_NE(beyond.status, 0);
+  EXPECT_THAT(beyond.out, IsEmpty());
+  EXPECT_THAT(beyond.err, StartsWith("numapin: local rank 8 from LOCAL_RANK: choose GPU 8: no such GPU\n"));
+}
+
+TEST(RunLocalRank, UnderOpenMpi) {
+  const std::string mpirun = "mpirun --allow-run-as-root --oversubscribe --bind-to none -n 4 ";
+  if (run_shell(mpirun + "true").status != 0) GTEST_SKIP() << "mpirun of Open MPI does not work here";
+  const auto ran = run_shell(mpirun + "numapin run --gpu local-rank --machine dgx-h100 --dry-run");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  for (const char* gpu : {"GPU 0 ", "GPU 1 ", "GPU 2 ", "GPU 3 "}) EXPECT_THAT(ran.out, HasSubstr(gpu));
+}
+
 struct Bad {
   const char* options;
   int status;
