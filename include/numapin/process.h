@@ -89,6 +89,15 @@ struct ProcStat {
 };
 std::optional<ProcStat> parse_proc_stat(std::string_view text);
 
+/// Addresses of a mapping that has pages on certain nodes.
+struct StrayRange {
+  std::uint64_t start = 0, end = 0;
+  std::uint64_t page_bytes = 4096;
+  bool operator==(const StrayRange&) const = default;
+};
+/// The mappings with memory of the process's own (no page cache of files) on `nodes`; empty when it cannot be read.
+std::vector<StrayRange> stray_ranges(const FileTree& tree, int pid, const NodeSet& nodes);
+
 struct ProcessDetail {
   bool threads = true;
   bool memory = true;   ///< numa_maps walks every page of the process under its mm lock
