@@ -3,6 +3,7 @@
 #include "cli/inspect.h"
 #include "cli/launch.h"
 #include "cli/plan.h"
+#include "cli/rebind.h"
 #include "cli/run.h"
 #include "cli/snapshot.h"
 #include "cli/topo.h"
@@ -20,6 +21,7 @@ constexpr Command kCommands[] = {
     {"launch", kStart, "Start one bound process per GPU and stand by them", add_launch},
     {"plan", kStart, "Print who would go where, for you or for another launcher", add_plan},
     {"inspect", kCheck, "Show where running GPU processes really are", add_inspect},
+    {"rebind", kCheck, "Move a running process, its children and its memory to its GPU", add_rebind},
 };
 
 std::span<const Command> commands() { return kCommands; }

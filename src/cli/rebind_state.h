@@ -1,0 +1,18 @@
+// The state file of `rebind`: where it lies, how it is written and read.
+#pragma once
+
+#include <string>
+
+#include "plan/rebind.h"
+
+namespace numapin::cli {
+
+struct Session;
+
+/// `named` (--state), else a new file in $XDG_STATE_HOME/numapin or ~/.local/state/numapin, which is made.
+Result<std::string> state_path(const std::string& named, int pid, const Session& session);
+std::string boot_id(const Session& session);
+/// Errors: kBadInput where it is no state, or of another boot.
+Result<RebindState> read_state(const std::string& path, const Session& session);
+
+}  // namespace numapin::cli
