@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -24,11 +25,20 @@ namespace {
 constexpr std::array kForwarded = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT};
 
 pid_t guard_parent = 0;
+// Children from before run_guarded(): `helper & exec numapin launch ...` in an entry script makes the helper one of ours.
+std::vector<pid_t> not_ours;
+
+/// What was ignored when we started stays ignored: SIGHUP under nohup, SIGINT behind a script's `&`.
+bool is_ignored(int number) {
+  struct sigaction now {};
+  return sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
 
 sigset_t forwarded_set() {
   sigset_t set;
   sigemptyset(&set);
-  for (int s : kForwarded) sigaddset(&set, s);
+  for (int s : kForwarded)
+    if (!is_ignored(s)) sigaddset(&set, s);
   sigaddset(&set, SIGCHLD);
   return set;
 }
@@ -72,12 +82,19 @@ std::vector<pid_t> children() {
   return out;
 }
 
+std::vector<pid_t> children_of_ours() {
+  auto out = children();
+  std::erase_if(out, [](pid_t pid) { return std::find(not_ours.begin(), not_ours.end(), pid) != not_ours.end(); });
+  return out;
+}
+
 /// The child's first steps; never returns.
 [[noreturn]] void become_body(const std::function<int()>& body, const sigset_t& old_mask) {
   setpgid(0, 0);  // the terminal's signals reach the parent alone, which hands each on once
   prctl(PR_SET_PDEATHSIG, SIGHUP);
   if (getppid() != guard_parent) _exit(1);  // it died before prctl
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  not_ours.clear();
   signal(SIGTTOU, SIG_IGN);  // writing to the terminal from here must not stop us
   sigprocmask(SIG_SETMASK, &old_mask, nullptr);
   const int status = body();
@@ -108,13 +125,13 @@ int forward_until_gone(pid_t child, const sigset_t& set) {
 bool parent_is_gone() { return getppid() != guard_parent; }
 
 void kill_children(int number) {
-  for (pid_t pid : children()) kill(pid, number);
+  for (pid_t pid : children_of_ours()) kill(pid, number);
 }
 
 void end_all_children() {
-  while (true) {
-    for (pid_t pid : children()) kill(pid, SIGKILL);
-    if (waitpid(-1, nullptr, 0) < 0 && errno == ECHILD) return;
+  for (auto ours = children_of_ours(); !ours.empty(); ours = children_of_ours()) {
+    for (pid_t pid : ours) kill(pid, SIGKILL);
+    for (pid_t pid : ours) waitpid(pid, nullptr, 0);
   }
 }
 
@@ -124,6 +141,7 @@ Result<int> run_guarded(const std::function<int()>& body) {
   sigprocmask(SIG_BLOCK, &set, &old);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   guard_parent = getpid();
+  not_ours = children();
   std::fflush(nullptr);
   const pid_t child = fork();
   if (child < 0) {

@@ -10,7 +10,8 @@ namespace numapin {
 /// Forks; the child runs `body` in a process group of its own and exits with what it returns; the parent hands SIGINT,
 /// SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP and SIGCONT on to it, each once, and returns its exit status
 /// (128+N when signal N ended it). Both are subreapers, so a process that a descendant leaves behind becomes a child of
-/// one of them, also when it left its session: it is killed before this returns. When the parent dies, by SIGKILL too,
+/// one of them, also when it left its session: it is killed before this returns. Children that this process had before
+/// are let be, and signals that were ignored stay ignored. When the parent dies, by SIGKILL too,
 /// the child gets SIGHUP and finds parent_is_gone().
 Result<int> run_guarded(const std::function<int()>& body);
 

@@ -118,7 +118,7 @@ struct Inherited {  // what the ranks get back as it was
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
   if (!first || isatty(STDIN_FILENO) == 1) {
-    const int null = open("/dev/null", O_RDONLY);
+    const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null >= 0) dup2(null, STDIN_FILENO);
   }
   dup2(out, STDOUT_FILENO);
