@@ -64,7 +64,8 @@ std::vector<PageMove> plan_moves(const Machine& m, const ProcessInfo& p, const N
   if (!p.memory || target.empty()) return moves;
   const auto own = p.memory->own();
   int turn = 0;
-  for (const NodeId from : memory_nodes(m) - target) {
+  // What lies in a GPU's own memory (Grace Hopper) was put there for the GPU.
+  for (const NodeId from : dram_nodes(m) - target) {
     const auto bytes = own.find(number(from));
     const int slot = turn++ % target.size();
     if (bytes == own.end() || bytes->second == 0) continue;
@@ -152,6 +153,9 @@ ProcessChange change_process(const Machine& m, const ProcessInfo& p, const CpuSe
   if (nodes.empty() && !target.nodes.empty())
     change.warnings.push_back(fmt::format("process {} may use memory of node {} only (its cpuset): its pages stay", p.pid,
                                           p.allowed_mems.to_list()));
+  for (const auto& denied : p.denied)
+    if (!nodes.empty() && denied.starts_with("numa_maps"))
+      change.warnings.push_back(fmt::format("the memory of process {} cannot be seen and stays where it is: {}", p.pid, denied));
   change.moves = plan_moves(m, p, nodes);
   warn_of_policy(p, nodes, change.warnings);
   warn_of_room(m, change, change.warnings);

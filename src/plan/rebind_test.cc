@@ -105,6 +105,20 @@ TEST(RebindMemory, PairsNodesOfTwoSockets) {
   EXPECT_EQ(one.moves, (std::vector<PageMove>{{3, 1, kMiB}}));
 }
 
+TEST(RebindMemory, LeavesWhatIsInAGpusOwnMemory) {
+  Machine m = two_nodes();
+  m.nodes[1].kind = {MemoryKind::kGpu, Source::kSysfs};  // as on Grace Hopper
+  EXPECT_TRUE(change_process(m, process({"0"}, {{1, 64 * kMiB}}), {0}, kNode0).moves.empty());
+}
+
+TEST(RebindMemory, SaysWhenItCannotBeSeen) {
+  auto p = process({"4"});
+  p.memory.reset();
+  EXPECT_TRUE(change_process(two_nodes(), p, {4}, kNode0).warnings.empty());  // not asked for
+  p.denied = {"numa_maps: Permission denied"};
+  EXPECT_EQ(change_process(two_nodes(), p, {4}, kNode0).warnings.size(), 1u);
+}
+
 TEST(RebindMemory, StaysInsideTheCpuset) {
   auto p = process({"4"}, {{1, kMiB}});
   p.allowed_mems = {1};

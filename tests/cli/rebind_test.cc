@@ -210,6 +210,27 @@ TEST_F(Rebind, WhatCannotBeMovedIsOneLineAndAHint) {
   }
 }
 
+TEST_F(Rebind, AZombieIsSaidToHaveEnded) {
+  const pid_t pid = fork();
+  if (pid == 0) _exit(0);
+  siginfo_t info;
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT), 0);  // ended, not collected
+  const auto ran = rebind(pid, "--node 0");
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.err, HasSubstr("zombie"));
+  waitpid(pid, nullptr, 0);
+}
+
+TEST_F(Rebind, AThousandThreads) {
+  const pid_t pid = start([](const auto& ready) {
+    for (int i = 0; i < 1000; ++i) std::thread(sleep_on).detach();
+    ready();
+  });
+  const auto first = std::to_string(own_cpus().front());
+  EXPECT_THAT(rebind(pid, "--cpu-list " + first).out, HasSubstr("1001 threads to CPUs " + first));
+  EXPECT_EQ(masks(pid), std::vector<std::string>(1001, first));
+}
+
 TEST_F(Rebind, AnotherUsersProcessIsLeftAlone) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root, to become another user";
   const pid_t pid = start_with_threads();
