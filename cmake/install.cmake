@@ -8,7 +8,8 @@ foreach(layer pure files gpu sources os)
     target_sources(numapin_library PRIVATE $<TARGET_OBJECTS:numapin_${layer}_objects>)
   endif()
 endforeach()
-target_link_libraries(numapin_library PRIVATE ${NUMAPIN_FMT} numapin_xml numapin_archive ${CMAKE_DL_LIBS})
+# Debian's static libraries are not position-independent: a shared library takes the shared ones.
+target_link_libraries(numapin_library PRIVATE ${NUMAPIN_FMT} ${NUMAPIN_SHARED_XML} ${NUMAPIN_SHARED_ARCHIVE} ${CMAKE_DL_LIBS})
 target_include_directories(numapin_library INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                                      $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(numapin_library INTERFACE cxx_std_20)
