@@ -61,14 +61,23 @@ def kernel_dir(kernel):
     return cached("kernel-" + kernel, lambda path: unpack_kernel(KERNELS[kernel], path))
 
 
+def newest_package(meta_package):
+    """The package that the meta package stands for now; None when apt's lists lack it."""
+    found = subprocess.run(["apt-cache", "depends", meta_package], capture_output=True, text=True).stdout
+    depends = re.search(r"Depends: (linux-image-\S+-amd64)\b", found)
+    return depends and depends[1]
+
+
 def unpack_kernel(meta_package, path):
-    depends = run(["apt-cache", "depends", meta_package])
-    package = re.search(r"Depends: (linux-image-\S+-amd64)\b", depends)
+    package = newest_package(meta_package)
+    if not package:  # a fresh container has no lists at all
+        subprocess.run((["sudo"] if os.geteuid() else []) + ["apt-get", "-qq", "update"], stdout=subprocess.DEVNULL)
+        package = newest_package(meta_package)
     if not package:
-        raise LabError(f"apt-cache knows no {meta_package}: run apt-get update")
+        raise LabError(f"apt-cache knows no {meta_package}: 6.12 comes from bookworm-security, 6.1 from bookworm")
     shutil.rmtree(path, ignore_errors=True)
     os.makedirs(path)
-    run(["apt-get", "download", package[1]], cwd=path)
+    run(["apt-get", "download", package], cwd=path)
     deb, = glob.glob(path + "/*.deb")
     run(["dpkg", "-x", deb, path])
     os.unlink(deb)
