@@ -151,7 +151,7 @@ int dry_run(Session& s, const RunOptions& o, const RunPlacement& where) {
 
 // ---- doing it ------------------------------------------------------------------------------------------------------
 
-/// What a second binder, or `numapin doctor`, needs to know about the first (two of them un-pin each other).
+/// What a second binder needs to know about the first (two of them un-pin each other).
 void leave_record(const Outcome& outcome, Kernel& kernel) {
   if (!outcome.cpus.empty()) kernel.set_env("NUMAPIN_CPUS", outcome.cpus.to_list());
   if (outcome.memory_got.mode != MemoryMode::kNone) kernel.set_env("NUMAPIN_MEMORY", describe(outcome.memory_got));

@@ -112,7 +112,7 @@ NodeSet effective_nodes(const MemoryPolicy& policy) {
 
 Unexpected mismatch(const std::string& what, const std::string& asked, const std::string& found) {
   return fail(Error::Kind::kSystem, "verify " + what + ": asked for " + asked + ", the kernel has " + found,
-              "run without --verify to start anyway; `numapin doctor` looks for the cause");
+              "run without --verify to start anyway; a cpuset or another binder changed it");
 }
 
 Result<void> verify_memory(const Outcome& outcome, Kernel& kernel) {

@@ -200,8 +200,8 @@ Locality locate(const Ground& g, const Gpu& gpu) {
     return where;
   }
   where.warnings.push_back(
-      fmt::format("the NUMA node of GPU {} is unknown ({} nodes here): CPUs and memory are left alone. `numapin bench` "
-                  "measures where it is; --cpunodebind and --membind bind by hand",
+      fmt::format("the NUMA node of GPU {} is unknown ({} nodes here): CPUs and memory are left alone. "
+                  "`numapin topo` shows who was asked; --cpunodebind and --membind bind by hand",
                   gpu.index, g.m.nodes.size()));
   return where;
 }
