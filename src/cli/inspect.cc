@@ -79,7 +79,8 @@ Result<Inspector> inspect(const Options& o, const FileTree& tree, const Machine&
   Inspector inspector{tree, machine, {}, children_by_parent(tree), {}, {}};
   for (const auto& user : users.users) inspector.gpus_of[user.pid] = user.gpus;
   if (o.targets.empty())
-    for (const auto& user : users.users) (void)inspector.add(user.pid, 0, true, {});
+    for (const auto& user : users.users)
+      if (user.pid != getpid()) (void)inspector.add(user.pid, 0, true, {});  // asking the driver opens the GPU too
   for (const auto& target : o.targets) {
     NUMAPIN_TRY(const auto pids, find_targets(tree, target));
     for (const int pid : pids) {

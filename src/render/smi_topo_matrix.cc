@@ -24,14 +24,12 @@ struct Device {
   std::string name;
 };
 
-/// nvidia-smi lists RDMA devices only. Where a source does not say which those are, all NICs.
+/// nvidia-smi lists RDMA devices only. A text that names NICs without an address took them from such a table.
 std::vector<const Nic*> listed_nics(const Machine& m) {
-  std::vector<const Nic*> all, rdma;
-  for (const auto& nic : m.nics) {
-    all.push_back(&nic);
-    if (nic.infiniband) rdma.push_back(&nic);
-  }
-  return rdma.empty() ? all : rdma;
+  std::vector<const Nic*> listed;
+  for (const auto& nic : m.nics)
+    if (nic.infiniband || !nic.address) listed.push_back(&nic);
+  return listed;
 }
 
 std::vector<Device> rows(const Machine& m) {
