@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/numbers.h"
+#include "cli/options.h"
 #include "cli/session.h"
 #include "numapin/process.h"
 #include "render/inspect.h"
@@ -23,7 +24,6 @@ struct Options {
 };
 
 constexpr const char* kExamples =
-    "Examples:\n"
     "  numapin inspect                    every process that uses a GPU, with its children\n"
     "  numapin inspect --threads 4242     each thread of process 4242\n"
     "  numapin inspect --numastat python  what numastat -p python prints\n"
@@ -131,16 +131,16 @@ int run(const Options& o, Session& session) {
 
 Runner add_inspect(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("process", o->targets, "process numbers, or parts of names and command lines; none: all that use a GPU")
+  app.add_option("process", o->targets, "Process numbers, or parts of names and command lines; none: all that use a GPU")
       ->type_name("PID|NAME...");
-  app.add_flag("--tree", o->tree, "also the processes that descend from those named");
-  app.add_flag("--threads", o->threads, "a line for each thread");
-  auto* json = app.add_flag("--json", o->json, "the facts as JSON (numapin/inspect/1)");
-  auto* numastat = app.add_flag("--numastat", o->numastat, "the table that numastat -p prints");
-  app.add_flag("--taskset", o->taskset, "the line that taskset -cp prints")->excludes(json)->excludes(numastat);
+  app.add_flag("--tree", o->tree, "Also the processes that descend from those named");
+  app.add_flag("--threads", o->threads, "A line for each thread");
+  auto* json = app.add_flag("--json", o->json, "Print JSON (docs/json.md)");
+  auto* numastat = app.add_flag("--numastat", o->numastat, "The table that numastat -p prints");
+  app.add_flag("--taskset", o->taskset, "The line that taskset -cp prints")->excludes(json)->excludes(numastat);
   json->excludes(numastat);
-  app.add_option("--machine", o->machine, "judge against this recorded machine instead of the live one")->type_name("FILE|NAME");
-  app.footer(kExamples);
+  app.add_option("--machine", o->machine, "Judge against this recorded machine instead of the live one")->type_name("FILE|NAME");
+  set_examples(app, kExamples);
   return [o](Session& session) { return run(*o, session); };
 }
 

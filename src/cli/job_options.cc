@@ -75,33 +75,33 @@ Result<Job> read_job(const JobOptions& o) {
 }  // namespace
 
 void add_job_options(CLI::App& app, JobOptions& o) {
-  auto* gpus = app.add_option("--gpus", o.gpus, "one process per GPU: all (default), none, a number N (the N best connected "
+  auto* gpus = app.add_option("--gpus", o.gpus, "One process per GPU: all (default), none, a number N (the N best connected "
                                                 "idle ones), or a list as 0-3 or UUIDs")
                    ->type_name("all|none|N|LIST")->group(kWhich);
   app.add_option("--gpu", o.gpu, "GPUs by index, UUID or PCI address; a single number is an index")
       ->type_name("LIST")->excludes(gpus)->group(kWhich);
-  app.add_option("--nproc-per-gpu", o.processes_per_gpu, "processes that share a GPU and its CPUs")
+  app.add_option("--nproc-per-gpu", o.processes_per_gpu, "Processes that share a GPU and its CPUs")
       ->check(number_from(1, 1024))->type_name("N")->group(kWhich);
-  app.add_option("--nproc", o.processes, "without GPUs: processes to share out over the NUMA nodes")
+  app.add_option("--nproc", o.processes, "Without GPUs: processes to share out over the NUMA nodes")
       ->check(number_from(1, 65536))->type_name("N")->group(kWhich);
-  app.add_option("--cpus", o.cpus, "exclusive (default): each its own cores, counted over all GPUs of the node; node, "
+  app.add_option("--cpus", o.cpus, "Exclusive (default): each its own cores, counted over all GPUs of the node; node, "
                                    "socket, l3, spread, all, none")
       ->check(one_of({"node", "socket", "l3", "exclusive", "spread", "all", "none"}))->type_name("WORD")->group(kWhere);
-  app.add_option("--smt", o.smt, "off: one logical CPU of each core")
+  app.add_option("--smt", o.smt, "Off: one logical CPU of each core")
       ->check(one_of({"on", "off"}))->type_name("WORD")->group(kWhere);
-  app.add_option("--memory", o.memory, "preferred (default), bind, interleave, weighted-interleave, local, none")
+  app.add_option("--memory", o.memory, "Preferred (default), bind, interleave, weighted-interleave, local, none")
       ->check(one_of({"preferred", "bind", "interleave", "weighted-interleave", "local", "none"}))->type_name("WORD")
       ->group(kWhere);
-  app.add_option("--profile", o.profile, "training, inference (bind, one thread a core), big-memory (interleave)")
+  app.add_option("--profile", o.profile, "Training, inference (bind, one thread a core), big-memory (interleave)")
       ->check(one_of({"training", "inference", "big-memory"}))->type_name("WORD")->group(kWhere);
-  app.add_option("--reserve", o.reserve, "physical cores of each node to leave to the system")
+  app.add_option("--reserve", o.reserve, "Physical cores of each node to leave to the system")
       ->check(number_from(0))->type_name("N")->group(kWhere);
-  app.add_option("--worker-cores", o.worker_cores, "cores of each share for data-loading workers (NUMAPIN_WORKER_CPUS)")
+  app.add_option("--worker-cores", o.worker_cores, "Cores of each share for data-loading workers (NUMAPIN_WORKER_CPUS)")
       ->type_name("N|auto")->group(kWhere);
-  app.add_option("--visible", o.visible, "own (default): each sees its GPU only; all: every GPU stays visible and "
+  app.add_option("--visible", o.visible, "Own (default): each sees its GPU only; all: every GPU stays visible and "
                                          "NUMAPIN_RANK_GPU tells which is its own")
       ->check(one_of({"own", "all"}))->type_name("WORD")->group(kWhere);
-  app.add_option("--machine", o.machine, "plan for this recorded or built-in machine")->type_name("FILE|NAME");
+  app.add_option("--machine", o.machine, "Plan for this recorded or built-in machine")->type_name("FILE|NAME");
 }
 
 Result<PlannedJob> plan_job(const JobOptions& o, const Session& session) {

@@ -18,6 +18,7 @@
 #include "base/units.h"
 #include "cli/job_options.h"
 #include "cli/options.h"
+#include "cli/options.h"
 #include "cli/session.h"
 #include "os/guard.h"
 #include "os/launcher.h"
@@ -40,7 +41,6 @@ struct Options {
 };
 
 constexpr const char* kExamples =
-    "examples\n"
     "  numapin launch --gpus all -- python train_ddp.py      one bound process per GPU, as torchrun would number them\n"
     "  numapin launch --gpus 4 --memory bind -- ./server     on the four best-connected idle GPUs, strict memory\n"
     "  numapin launch --nproc 8 -- ./solver                  without GPUs: eight processes shared out over the nodes\n"
@@ -214,24 +214,24 @@ Runner add_launch(CLI::App& app) {
   app.prefix_command();
   add_job_options(app, o->job);
   constexpr const char* kHosts = "several hosts, started by hand on each";
-  app.add_option("--nnodes", o->world.nodes, "hosts of the job")->check(number_from(1))->type_name("N")->group(kHosts);
-  app.add_option("--node-rank", o->world.node_rank, "number of this host, from 0")
+  app.add_option("--nnodes", o->world.nodes, "Hosts of the job")->check(number_from(1))->type_name("N")->group(kHosts);
+  app.add_option("--node-rank", o->world.node_rank, "Number of this host, from 0")
       ->check(number_from(0))->type_name("N")->group(kHosts);
-  app.add_option("--master-addr", o->world.master_address, "address of host 0")->type_name("HOST")->group(kHosts);
-  app.add_option("--master-port", o->world.master_port, "default: a free port; with --nnodes 29500")
+  app.add_option("--master-addr", o->world.master_address, "Address of host 0")->type_name("HOST")->group(kHosts);
+  app.add_option("--master-port", o->world.master_port, "Default: a free port; with --nnodes 29500")
       ->check(number_from(1, 65535))->type_name("PORT")->group(kHosts);
   constexpr const char* kCare = "supervision";
-  app.add_option("--grace", o->grace_seconds, "seconds between SIGTERM and SIGKILL (10)")
+  app.add_option("--grace", o->grace_seconds, "Seconds between SIGTERM and SIGKILL (10)")
       ->check(CLI::Range(0.0, 1e9).description(""))->type_name("SECONDS")->group(kCare);
-  app.add_option("--log-dir", o->log_dir, "write rank-N.out and rank-N.err there instead of lines here")
+  app.add_option("--log-dir", o->log_dir, "Write rank-N.out and rank-N.err there instead of lines here")
       ->type_name("DIR")->group(kCare);
-  app.add_option("--restart", o->restarts, "start all again up to N times after a failure")
+  app.add_option("--restart", o->restarts, "Start all again up to N times after a failure")
       ->check(number_from(0))->type_name("N")->group(kCare);
-  app.add_flag("--strict", o->strict, "a binding that the kernel refuses ends the launch")->group(kCare);
-  app.add_flag("-q,--quiet", o->quiet, "no plan, no summary")->group(kCare);
-  app.add_flag("--dry-run", o->dry_run, "show the plan, start nothing")->group(kCare);
-  app.add_flag("--explain", o->explain, "with the reason for every decision")->group(kCare);
-  app.footer(kExamples);
+  app.add_flag("--strict", o->strict, "A binding that the kernel refuses ends the launch")->group(kCare);
+  app.add_flag("-q,--quiet", o->quiet, "No plan, no summary")->group(kCare);
+  app.add_flag("--dry-run", o->dry_run, "Show the plan, start nothing")->group(kCare);
+  app.add_flag("--explain", o->explain, "With the reason for every decision")->group(kCare);
+  set_examples(app, kExamples);
   return [&app, o](Session& s) {
     o->words = command_words(app);
     return run_launch(*o, s);

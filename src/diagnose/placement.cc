@@ -141,11 +141,12 @@ PlacementVerdict judge_placement(const Machine& m, const ProcessInfo& p, const s
     if (gpu == m.gpus.end() || !gpu->numa_nodes)
       return {PlacementState::kUnknown, fmt::format("the node of GPU {} is unknown", index), "numapin topo"};
     judge.near_nodes |= *gpu->numa_nodes;
+    if (gpu->memory_node) judge.near_memory.insert(*gpu->memory_node);  // Grace: pages in the GPU itself are at home
     judge.gpus_text += fmt::format("{}GPU {} on {}", judge.gpus_text.empty() ? "" : ", ", index, nodes_text(*gpu->numa_nodes));
   }
   if (p.threads.empty()) return {PlacementState::kUnknown, "its threads cannot be read", ""};
   judge.near_cpus = cpus_of(m, judge.near_nodes);
-  judge.near_memory = memory_near(m, judge.near_nodes);
+  judge.near_memory |= memory_near(m, judge.near_nodes);
   judge.judge_cpus();
   judge.judge_memory();
   auto verdict = judge.verdict();

@@ -103,6 +103,12 @@ TEST(JudgePlacement, TakesTheNearestMemoryOfAMemorylessNode) {
   EXPECT_EQ(judge_placement(m, process({"0-3"}, {{1, kGb}}), {0}).state, PlacementState::kOk);
 }
 
+TEST(JudgePlacement, CountsTheGpusOwnMemoryAsHome) {
+  auto m = two_nodes();
+  m.gpus[0].memory_node = {static_cast<NodeId>(1), kFrom};
+  EXPECT_EQ(judge_placement(m, process({"0-3"}, {{0, kGb}, {1, kGb}}), {0}).state, PlacementState::kOk);
+}
+
 TEST(SharedCores, FindsHalvesOfOneCore) {
   const auto m = two_nodes();
   EXPECT_EQ(shared_cores(m, CpuSet{0, 1}, CpuSet{8, 2}).to_list(), "0");
