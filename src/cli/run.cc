@@ -31,7 +31,7 @@ constexpr const char* kOutcome = "what to do and to say";
 void add_placement_options(CLI::App& app, RunOptions& o) {
   app.add_option("--gpu", o.gpu, "GPUs to be near: index in PCI order (among the visible ones), UUID or unique prefix, "
                                  "PCI address, MIG UUID, lists and ranges; local-rank: the one with the number "
-                                 "that mpirun, srun or torchrun gave this process; default: the visible GPUs")
+                                 "that mpirun, srun or torchrun gave this process (all stay visible); default: the visible GPUs")
       ->type_name("GPUS")->group(kPlacement);
   app.add_option("--cpus", o.cpus, "CPUs near the GPU: node (default), socket, l3, all, none")
       ->check(one_of({"node", "socket", "l3", "all", "none"}))->type_name("WORD")->group(kPlacement);

@@ -59,6 +59,8 @@ Result<std::optional<LocalRank>> settle_local_rank(RunOptions& o, const Session&
 
 void tell_local_rank(const LocalRank& local, Placement& p) {
   p.because.insert(p.because.begin(), fmt::format("local rank {}: from {}", local.rank, local.variable));
+  // set_device(LOCAL_RANK), in most scripts for torchrun, has no device of that number where one alone is visible.
+  p.because.push_back("visible GPUs left as they are: inside a launcher a program picks its own by its local rank");
   if (local.differing.empty()) return;
   p.warnings.insert(p.warnings.begin(), fmt::format("local rank {} from {}, though {}", local.rank, local.variable,
                                                     join(local.differing, ", ")));
@@ -72,11 +74,11 @@ Error in_local_rank(Error e, const LocalRank& local) {
   return e;
 }
 
-Result<RunPlacement> near_gpus(const RunOptions& o, const System& system) {
+Result<RunPlacement> near_gpus(const RunOptions& o, const System& system, bool keep_visible) {
   const Machine& m = system.machine;
   NUMAPIN_TRY(auto choice, choose_gpus(m, system.allowance, gpu_spec(o)));
   auto job = read_job(o, choice.gpus);
-  job.set_visible = choice.named;  // else the environment says already what is visible
+  job.set_visible = choice.named && !keep_visible;  // not named: the environment says already what is visible
   NUMAPIN_TRY(auto plan, make_plan(m, system.allowance, job));
   RunPlacement where;
   where.placement = std::move(plan.placements.at(0));
@@ -133,7 +135,7 @@ Result<RunPlacement> place(RunOptions o, const Session& session, Kernel& kernel)
   }
   NUMAPIN_TRY(const auto system, read_system(o, session));
   if (o.is_about_gpus()) {
-    auto found = near_gpus(o, system);
+    auto found = near_gpus(o, system, local_rank.has_value());
     if (!found) return Unexpected(local_rank ? in_local_rank(found.error(), *local_rank) : found.error());
     where = std::move(*found);
     if (local_rank) tell_local_rank(*local_rank, where.placement);
