@@ -170,6 +170,11 @@ std::string Anonymizer::without_host(std::string_view text) {
 
 std::string Anonymizer::path(std::string_view text) { return ids(text); }
 
+/// Elsewhere the same word means something else: hosts are called "node", "gpu", "model", "lab".
+static bool may_name_host(std::string_view path) {
+  return path == "/proc/sys/kernel/hostname" || path.ends_with("/cgroup") || path.ends_with("/environment");
+}
+
 std::string Anonymizer::content(std::string_view path, std::string_view text) {
   const auto name = path.substr(path.rfind('/') + 1);
   if (names_serial(name)) {
@@ -179,8 +184,7 @@ std::string Anonymizer::content(std::string_view path, std::string_view text) {
   std::string out;
   for (const auto& part : split(text, '\n')) out += line(part) + "\n";
   out.pop_back();
-  // sysfs holds no host name, but names that a host might have: "node", "pci"
-  return host_name_.empty() || path.starts_with("/sys/") ? out : without_host(out);
+  return host_name_.empty() || !may_name_host(path) ? out : without_host(out);
 }
 
 std::string Anonymizer::summary() const {
