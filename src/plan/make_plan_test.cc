@@ -115,7 +115,7 @@ TEST(MakePlan, UnknownPlaceIsNotGuessed) {
   const auto p = plan_for(m, {}, job_for({2})).placements.at(0);
   EXPECT_TRUE(p.cpus.empty());
   EXPECT_EQ(p.memory.mode, MemoryMode::kNone);
-  EXPECT_THAT(p.warnings, ElementsAre(AllOf(HasSubstr("GPU 2 is unknown"), HasSubstr("bench"))));
+  EXPECT_THAT(p.warnings, ElementsAre(AllOf(HasSubstr("GPU 2 is unknown"), HasSubstr("numapin topo"))));
   EXPECT_THAT(p.env, Contains(Pair("CUDA_VISIBLE_DEVICES", HasSubstr("GPU-10000002"))));
   // one unknown GPU of two: the union is unknown as well
   EXPECT_TRUE(plan_for(m, {}, job_for({1, 2})).placements.at(0).cpus.empty());

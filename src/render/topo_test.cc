@@ -76,14 +76,14 @@ TEST(SmiTopoMatrix, HasItsTabs) {
   EXPECT_THAT(text, Not(HasSubstr("NIC Legend")));
 }
 
-TEST(SmiTopoMatrix, ListsRdmaDevicesWhereSomeAre) {
+TEST(SmiTopoMatrix, ListsRdmaDevicesAndWhatSuchATableNamed) {
   auto m = two_nodes_and_gpus();
   m.nics.resize(2);
   m.nics[0].name = "eth0";
   m.nics[1].index = 1;
   m.nics[1].name = "mlx5_0";
   EXPECT_THAT(smi_topo_matrix(m), HasSubstr("  NIC0: eth0\n  NIC1: mlx5_0\n"));
-  m.nics[1].infiniband = true;
+  m.nics[0].address = PciAddress{0, 3, 0, 0};  // found on the bus, and no RDMA device
   const auto text = smi_topo_matrix(m);
   EXPECT_THAT(text, HasSubstr("  NIC0: mlx5_0\n"));
   EXPECT_THAT(text, Not(HasSubstr("eth0")));

@@ -40,7 +40,7 @@ TEST(Anonymizer, KeepsWhatOnlyLooksLikeAnId) {
 TEST(Anonymizer, ReplacesTheHostNameWhereItMayStand) {
   const auto in = [](std::string_view path, std::string_view text) { return Anonymizer("gpu").content(path, text); };
   EXPECT_EQ(in("/proc/sys/kernel/hostname", "gpu\n"), "host\n");
-  EXPECT_EQ(in("/proc/self/cgroup", "0::/slurm_gpu/gpu.example.com/gpus"), "0::/slurm_gpu/host.example.com/gpus");
+  EXPECT_EQ(in("/proc/self/cgroup", "0::/slurm/gpu.example.com/gpus"), "0::/slurm/host.example.com/gpus");
   EXPECT_EQ(in("/numapin/nvml", "gpu 0 address=0000:00:06.0\n"), "gpu 0 address=0000:00:06.0\n") << "hosts are called so";
   EXPECT_EQ(Anonymizer("lab").content("/proc/cpuinfo", "model name : Xeon lab\n"), "model name : Xeon lab\n");
   EXPECT_EQ(Anonymizer("").content("/proc/self/cgroup", "text"), "text");
