@@ -28,5 +28,6 @@ configure_package_config_file(cmake/numapinConfig.cmake.in numapinConfig.cmake
 write_basic_package_version_file(numapinConfigVersion.cmake COMPATIBILITY SameMajorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/numapinConfig.cmake ${PROJECT_BINARY_DIR}/numapinConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/numapin)
+file(RELATIVE_PATH NUMAPIN_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/numapin.pc.in numapin.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/numapin.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
