@@ -68,7 +68,8 @@ void Judge::judge_cpus() {
     loose = true;
     problems.push_back(fmt::format("allowed on {}, {}", nodes_text(nodes_of(machine, all)), gpus_text));
   } else {
-    (far > 0 ? wrong : loose) = true;
+    auto& found = far > 0 ? wrong : loose;
+    found = true;
     problems.push_back(fmt::format("{} of {} threads may run off {} ({}{})", strays, count, nodes_text(near_nodes),
                                    *stray_names.begin(), stray_names.size() > 1 ? ", ..." : ""));
   }

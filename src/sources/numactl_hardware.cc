@@ -68,7 +68,9 @@ void Parser::read_memory(NodeId id, std::string_view name, std::string_view valu
     return;
   }
   auto& node = node_of(machine, id);
-  (name == "size" ? node.memory_total_bytes : node.memory_free_bytes) = {*mb << 20, Source::kNumactl};
+  // One step at a time: g++ 12 with its sanitizers loses the value when the conditional is assigned to.
+  auto& fact = name == "size" ? node.memory_total_bytes : node.memory_free_bytes;
+  fact = {*mb << 20, Source::kNumactl};
 }
 
 /// "node 3 cpus: 0 1", "node 3 size: 10 MB"; the words may stand behind a file name or line number of grep.
