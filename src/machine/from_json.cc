@@ -3,110 +3,17 @@
 #include <fmt/format.h>
 
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "base/numbers.h"
 #include "machine/devices.h"
+#include "machine/json_place.h"
 #include "numapin/json.h"
 
 namespace numapin {
 
 namespace {
 
-using Json = nlohmann::json;
-
-/// A place in the document. The first thing that is wrong anywhere is kept in `error`; after that reading goes on with
-/// unknown values, so that the code below needs no error paths.
-class Place {
- public:
-  Place(const Json* at, std::string path, std::optional<Error>& error) : at_(at), path_(std::move(path)), error_(&error) {}
-
-  Place operator[](std::string_view key) const {
-    if (is_unknown()) return {nullptr, path_ + "/" + std::string(key), *error_};
-    if (!at_->is_object()) {
-      complain("not an object");
-      return {nullptr, path_, *error_};
-    }
-    const auto found = at_->find(key);
-    return {found == at_->end() ? nullptr : &*found, path_ + "/" + std::string(key), *error_};
-  }
-
-  bool is_unknown() const { return !at_ || at_->is_null(); }
-  void complain(std::string_view what) const {
-    if (!*error_) *error_ = Error{Error::Kind::kBadInput, fmt::format("read machine JSON: {}: {}", path_.empty() ? "document" : path_, what), ""};
-  }
-  void demand() const {
-    if (is_unknown()) complain("is missing");
-  }
-
-  std::optional<std::string> text() const {
-    if (is_unknown()) return std::nullopt;
-    if (at_->is_string()) return at_->get<std::string>();
-    complain("not a text");
-    return std::nullopt;
-  }
-  std::optional<bool> boolean() const {
-    if (is_unknown()) return std::nullopt;
-    if (at_->is_boolean()) return at_->get<bool>();
-    complain("neither true nor false");
-    return std::nullopt;
-  }
-  std::optional<std::uint64_t> size() const {
-    if (is_unknown()) return std::nullopt;
-    if (at_->is_number_unsigned()) return at_->get<std::uint64_t>();
-    complain("not a whole number from 0 to 18446744073709551615");
-    return std::nullopt;
-  }
-  std::optional<int> integer(int least = 0, int most = std::numeric_limits<int>::max()) const {
-    if (is_unknown()) return std::nullopt;
-    // Compared before any conversion: 4294967296 must not become 0.
-    if (at_->is_number_unsigned() && at_->get<std::uint64_t>() <= static_cast<std::uint64_t>(most) &&
-        static_cast<int>(at_->get<std::uint64_t>()) >= least)
-      return at_->get<int>();
-    if (at_->is_number_integer() && !at_->is_number_unsigned() && at_->get<std::int64_t>() >= least) return at_->get<int>();
-    complain(fmt::format("not a whole number from {} to {}", least, most));
-    return std::nullopt;
-  }
-  std::optional<double> positive() const {
-    if (is_unknown()) return std::nullopt;
-    if (at_->is_number() && at_->get<double>() > 0) return at_->get<double>();
-    complain("not a number above 0");
-    return std::nullopt;
-  }
-
-  /// Calls read(Place) for each element; an absent array has none.
-  template <class Read>
-  void each(Read read) const {
-    if (is_unknown()) return;
-    if (!at_->is_array()) return complain("not an array");
-    for (std::size_t i = 0; i < at_->size(); ++i) read(Place(&(*at_)[i], fmt::format("{}/{}", path_, i), *error_));
-  }
-  /// Calls read(key, Place) for each member of an object.
-  template <class Read>
-  void each_member(Read read) const {
-    if (is_unknown()) return;
-    if (!at_->is_object()) return complain("not an object");
-    for (const auto& [key, value] : at_->items()) read(key, Place(&value, path_ + "/" + key, *error_));
-  }
-
- private:
-  const Json* at_;
-  std::string path_;
-  std::optional<Error>* error_;
-};
-
 // ---- values --------------------------------------------------------------------------------------------------------------
-
-/// One of the enumerators from 0 to `last`, by its name.
-template <class Enum>
-std::optional<Enum> enumerator(const Place& p, Enum last) {
-  const auto name = p.text();
-  if (!name) return std::nullopt;
-  for (int i = 0; i <= static_cast<int>(last); ++i)
-    if (to_string(static_cast<Enum>(i)) == *name) return static_cast<Enum>(i);
-  p.complain(fmt::format("\"{}\" is none of the known words", *name));
-  return std::nullopt;
-}
 
 void read(const Place& p, std::optional<std::string>& out) { out = p.text(); }
 void read(const Place& p, std::optional<int>& out) { out = p.integer(); }
@@ -387,37 +294,20 @@ Allowance read_allowance(const Place& p) {
   return a;
 }
 
-void check_schema(const Place& p) {
-  const auto schema = p.text();
-  if (schema && *schema != "numapin/topo/1")
-    p.complain(fmt::format("\"{}\" is not a schema this version reads (numapin/topo/1)", *schema));
-  p.demand();
-}
-
-Result<Json> parse_document(std::string_view text) {
-  try {
-    return Json::parse(text.begin(), text.end());
-  } catch (const Json::exception& e) {
-    std::string_view what = e.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
-    if (const auto end = what.find("] "); end != what.npos) what.remove_prefix(end + 2);
-    return bad_input(fmt::format("read machine JSON: {}", what));
-  }
-}
-
 }  // namespace
 
 Result<System> from_json(std::string_view text) {
-  NUMAPIN_TRY(const auto document, parse_document(text));
-  std::optional<Error> error;
-  const Place root(&document, "", error);
-  check_schema(root["schema"]);
+  NUMAPIN_TRY(const auto document, parse_json(text, "machine"));
+  JsonReading reading{"machine", std::nullopt};
+  const Place root(&document, "", reading);
+  check_schema(root["schema"], "numapin/topo/1");
   System s;
   s.machine = read_machine(root);
   s.allowance = read_allowance(root["allowance"]);
   root["disagreements"].each([&](const Place& p) {
     s.disagreements.push_back({numapin::text(p["subject"]), numapin::text(p["kept"]), numapin::text(p["other"])});
   });
-  if (error) return Unexpected(*error);
+  if (reading.error) return Unexpected(*reading.error);
   return s;
 }
 

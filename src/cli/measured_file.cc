@@ -1,0 +1,30 @@
+#include "cli/measured_file.h"
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+namespace numapin::cli {
+
+CLI::Option* add_measured_option(CLI::App& app, std::string& file) {
+  return app.add_option("--measured", file, "Use the figures that 'numapin bench --out FILE' took of this machine")
+      ->type_name("FILE");
+}
+
+Result<std::optional<Measured>> read_measured(const std::string& file, const Machine& machine) {
+  if (file.empty()) return std::optional<Measured>();
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in) return bad_input("read " + file + ": " + std::strerror(errno));
+  auto measured = measured_from_json(text.str());
+  if (!measured) return bad_input("use " + file + ": " + measured.error().message, measured.error().hint);
+  if (const auto why = mismatch(*measured, machine); !why.empty())
+    return bad_input("use " + file + ": it was measured on another machine, or this one has changed: " + why,
+                     "measure this one: numapin bench --out " + file);
+  return std::optional<Measured>(std::move(*measured));
+}
+
+}  // namespace numapin::cli
