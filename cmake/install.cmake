@@ -3,7 +3,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 add_library(numapin_library SHARED)
-foreach(layer pure files gpu sources os)
+foreach(layer pure files gpu sources os capi)
   if(TARGET numapin_${layer}_objects)
     target_sources(numapin_library PRIVATE $<TARGET_OBJECTS:numapin_${layer}_objects>)
   endif()
@@ -15,6 +15,11 @@ target_include_directories(numapin_library INTERFACE $<BUILD_INTERFACE:${PROJECT
 target_compile_features(numapin_library INTERFACE cxx_std_20)
 set_target_properties(numapin_library PROPERTIES OUTPUT_NAME numapin EXPORT_NAME numapin
                       VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+# Exported: the C ABI as NUMAPIN_1, which stays, and namespace numapin as NUMAPIN_CXX_<version>, which is that of one
+# release; nothing of the libraries inside.
+configure_file(cmake/numapin.map.in numapin.map @ONLY)
+target_link_options(numapin_library PRIVATE LINKER:--version-script=${PROJECT_BINARY_DIR}/numapin.map LINKER:--no-undefined-version)
+set_property(TARGET numapin_library APPEND PROPERTY LINK_DEPENDS ${PROJECT_BINARY_DIR}/numapin.map)
 add_library(numapin::numapin ALIAS numapin_library)
 
 if(TARGET numapin)

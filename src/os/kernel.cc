@@ -49,20 +49,6 @@ Set to_set(const Words& words) {
   return set;
 }
 
-int kernel_mode(const MemoryPolicy& policy) {
-  switch (policy.mode) {
-    case MemoryMode::kPreferred: return kMpolPreferredMany;
-    case MemoryMode::kPreferredOne: return kMpolPreferred;
-    case MemoryMode::kBind: return kMpolBind | (policy.balancing ? kMpolBalancing : 0);
-    case MemoryMode::kInterleave: return kMpolInterleave;
-    case MemoryMode::kWeightedInterleave: return kMpolWeightedInterleave;
-    case MemoryMode::kLocal: return kMpolLocal;
-    case MemoryMode::kDefault:
-    case MemoryMode::kNone: break;
-  }
-  return kMpolDefault;
-}
-
 MemoryMode from_kernel_mode(int mode) {
   switch (mode & ~kMpolFlags) {
     case kMpolPreferred: return MemoryMode::kPreferredOne;
@@ -76,6 +62,20 @@ MemoryMode from_kernel_mode(int mode) {
 }
 
 }  // namespace
+
+int kernel_mode(const MemoryPolicy& policy) {
+  switch (policy.mode) {
+    case MemoryMode::kPreferred: return kMpolPreferredMany;
+    case MemoryMode::kPreferredOne: return kMpolPreferred;
+    case MemoryMode::kBind: return kMpolBind | (policy.balancing ? kMpolBalancing : 0);
+    case MemoryMode::kInterleave: return kMpolInterleave;
+    case MemoryMode::kWeightedInterleave: return kMpolWeightedInterleave;
+    case MemoryMode::kLocal: return kMpolLocal;
+    case MemoryMode::kDefault:
+    case MemoryMode::kNone: break;
+  }
+  return kMpolDefault;
+}
 
 // ---- real ---------------------------------------------------------------------------------------------------------
 

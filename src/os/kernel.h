@@ -10,6 +10,14 @@
 
 namespace numapin {
 
+/// What to do about EPERM from a call that needs no right.
+inline constexpr const char* kSeccompHint =
+    "a seccomp filter refuses this call; in a container: docker run --cap-add SYS_NICE (or --security-opt "
+    "seccomp=unconfined)";
+
+/// The kernel's number and flags of a policy's mode (MPOL_*), for set_mempolicy(2) and mbind(2).
+int kernel_mode(const MemoryPolicy& policy);
+
 /// The calling thread's own kernel, by raw system calls: libnuma prints and exits inside the library, and Debian's
 /// lacks weighted interleave.
 class RealKernel final : public Kernel {

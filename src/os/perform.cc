@@ -1,5 +1,7 @@
 #include "numapin/perform.h"
 
+#include "os/kernel.h"
+
 #include <cerrno>
 #include <cstring>
 
@@ -7,10 +9,6 @@
 
 namespace numapin {
 namespace {
-
-constexpr const char* kSeccompHint =
-    "a seccomp filter refuses this call; in a container: docker run --cap-add SYS_NICE (or --security-opt "
-    "seccomp=unconfined)";
 
 Error::Kind kind_of(int error) {
   switch (error) {
