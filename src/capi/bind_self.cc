@@ -38,13 +38,12 @@ Result<void> SelfBinder::lose(Error e) {
 
 Result<void> SelfBinder::bind_all_threads() {
   if (report.cpus_asked.empty()) return {};
-  std::optional<CpuSet> whole;  // of all threads, before anything was changed
   BindSteps steps;
   steps.look = [&]() -> Result<std::vector<ProcessChange>> {
     NUMAPIN_TRY(const auto self, read_process(live, getpid(), {.threads = true, .memory = false}));
-    if (!whole) whole = whole_mask({&self, 1});
+    if (report.allowed.empty()) report.allowed = whole_mask({&self, 1});
     const RebindTarget target{report.cpus_asked, {}, true, false};
-    return std::vector{change_process(m, self, *whole, target)};
+    return std::vector{change_process(m, self, report.allowed, target)};
   };
   steps.save = [](const auto&) -> Result<void> { return {}; };
   auto bound = bind_threads(rebind_kernel, steps);

@@ -28,6 +28,7 @@ struct TouchedPages {
 struct BindSelfReport {
   Placement placement;
   CpuSet cpus_asked;                   ///< of every thread: the main part, where worker cores were split off
+  CpuSet allowed;                      ///< of all threads together, before anything was changed
   BindReport threads;
   Outcome memory;
   std::optional<TouchedPages> pages;   ///< nothing: one node, not asked, or not to be seen

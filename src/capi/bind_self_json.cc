@@ -66,6 +66,7 @@ std::string to_json(const BindSelfReport& r) {
                          {"cpulist", cpulist(p.cpus)},
                          {"main_cpulist", cpulist(p.main_cpus)},
                          {"worker_cpulist", cpulist(p.worker_cpus)},
+                         {"allowed_cpulist", cpulist(r.allowed)},
                          {"cores", p.cpus.empty() ? Json(nullptr) : Json(p.cores)},
                          {"threads", threads_json(r.threads)},
                          {"memory", {{"asked", policy_json(r.memory.memory_asked)}, {"got", policy_json(r.memory.memory_got)}}},
