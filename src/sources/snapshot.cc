@@ -161,6 +161,37 @@ KnownTree anonymize(const KnownTree& tree, Anonymizer& names) {
   return out;
 }
 
+constexpr std::size_t kUuidLength = 40;  // "GPU-" or "MIG-", then 36 characters
+
+/// CUDA takes the beginning of a UUID: it is written out, so that it stays what it is when the UUIDs are replaced. A
+/// beginning of none or of several becomes one that no device has.
+std::string with_whole_uuids(std::string_view visible, const std::set<std::string>& uuids) {
+  std::vector<std::string> out;
+  for (const auto part : split(visible, ',')) {
+    const auto id = std::string(trim(part));
+    const bool beginning = (id.starts_with("GPU-") || id.starts_with("MIG-")) && id.size() < kUuidLength;
+    if (!beginning) {
+      out.emplace_back(part);
+      continue;
+    }
+    const auto first = uuids.lower_bound(id);
+    const auto fits = [&](auto it) { return it != uuids.end() && it->starts_with(id); };
+    if (fits(first) && !fits(std::next(first))) out.push_back(*first);
+    else out.push_back(id.substr(0, 4) + "unknown");
+  }
+  return join(out, ",");
+}
+
+/// Every "GPU-..." and "MIG-..." in the files.
+std::set<std::string> device_uuids(const KnownTree& tree) {
+  std::set<std::string> out;
+  for (const auto& [path, content] : tree.files)
+    for (const std::string_view kind : {"GPU-", "MIG-"})
+      for (auto at = content.find(kind); at != content.npos; at = content.find(kind, at + 1))
+        if (content.size() - at >= kUuidLength) out.insert(content.substr(at, kUuidLength));
+  return out;
+}
+
 void add_ours(KnownTree& tree, std::string_view path, std::string content) {
   tree.failures.erase(std::string(path.substr(0, path.rfind('/'))));  // asked for, and not there
   tree.failures.erase(std::string(path));
@@ -174,7 +205,12 @@ Result<std::string> make_snapshot(const FileTree& tree, const NvmlApi* nvml, con
   NUMAPIN_CHECK_OK(discover(recording, nullptr));
   auto known = Mapper(tree).map(recording.record());
   if (nvml != nullptr) add_ours(known, kRecordedNvml, write_nvml_facts(from_nvml(*nvml)));
-  if (!options.visible_env.empty()) add_ours(known, kRecordedEnvironment, write_environment(options.visible_env));
+  auto environment = options.visible_env;
+  if (!options.keep_ids) {
+    const auto uuids = device_uuids(known);
+    for (auto& [name, value] : environment) value = with_whole_uuids(value, uuids);
+  }
+  if (!environment.empty()) add_ours(known, kRecordedEnvironment, write_environment(environment));
   shorten(known);
   if (options.keep_ids) return write_snapshot(known, "names and ids as they are");
   const auto host = known.files.find(std::string(kHostName));

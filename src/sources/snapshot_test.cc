@@ -248,6 +248,24 @@ TEST(Snapshot, TellsNothingOfWhoseMachineItIs) {
   EXPECT_EQ(s->machine.gpus.at(0).uuid->size(), 40U);
 }
 
+// CUDA_VISIBLE_DEVICES takes the beginning of a UUID; it names whose GPU it is, and must still mean the same one.
+TEST(Snapshot, WritesOutTheBeginningOfAUuidAndReplacesIt) {
+  const auto visible = [](const std::string& value) {
+    SnapshotOptions options;
+    options.visible_env = {{"CUDA_VISIBLE_DEVICES", value}};
+    const auto text = make_snapshot(machine_tree(), nullptr, options);
+    EXPECT_THAT(*text, Not(HasSubstr("8932f9")));
+    const auto s = discover(*replay(*text), nullptr);
+    return std::pair(s->allowance.visible_env.at("CUDA_VISIBLE_DEVICES"), *s->machine.gpus.at(0).uuid);
+  };
+  const auto [one, uuid] = visible("GPU-8932f9");
+  EXPECT_EQ(one, uuid);
+  EXPECT_EQ(visible("0, GPU-8932f9,1").first, "0," + uuid + ",1");
+  EXPECT_EQ(visible("GPU-8932f94").first, "GPU-unknown");
+  EXPECT_EQ(visible("").first, "");
+  EXPECT_EQ(visible("MIG-GPU-8932f937-d72c-4106-c12f-20bd9faed9f6/1/0").first, "MIG-" + uuid + "/1/0");
+}
+
 TEST(Snapshot, OfASnapshotIsTheSame) {
   const auto once = make_snapshot(machine_tree(), nullptr, {});
   ASSERT_TRUE(once);
