@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "numapin/sources.h"
 #include "sources/builder.h"
+#include "sources/hwloc_attributes.h"
 #include "sources/paste.h"
 #include "sources/xml.h"
 
@@ -64,6 +65,7 @@ struct Reader {
   Machine machine;
   pugi::xml_node root;
   std::map<std::uint64_t, PciAddress> pci_of_gp_index;   ///< of OS devices too
+  std::map<std::uint64_t, NodeId> node_of_gp_index;
   std::map<PciAddress, OsDevices> os_devices;
   std::map<PciAddress, NodeSet> nodeset_of;              ///< locality as the file states it
   std::vector<pugi::xml_node> numa_objects;              ///< in document order, which is that of logical indexes
@@ -112,6 +114,7 @@ void Reader::read_numa_node(pugi::xml_node object) {
     return;
   }
   numa_objects.push_back(object);
+  if (const auto gp = number_attribute<std::uint64_t>(object, "gp_index")) node_of_gp_index[*gp] = NodeId{*index};
   auto& node = node_of(machine, NodeId{*index});
   if (auto cpus = set_attribute<CpuSet>(object, "cpuset")) node.cpus = {*cpus, kFrom};
   // The attribute is left out where it is 0.
@@ -507,6 +510,8 @@ Result<Machine> from_hwloc_xml(std::string_view text) {
     return bad_text(kWhat, 1, 1, "no CPU and no NUMA node is in it", "export it with: lstopo --of xml FILE");
   reader.read_distances_v1(reader.root);
   for (auto matrix : topology.children("distances2")) reader.read_distances_v2(matrix);
+  add_hwloc_memory_attributes(reader.machine, topology, reader.node_of_gp_index);
+  add_hwloc_core_kinds(reader.machine, topology);
   reader.locate_devices();
   reader.add_devices();
   for (auto matrix : topology.children("distances2")) reader.read_gpu_links(matrix);

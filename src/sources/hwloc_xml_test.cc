@@ -85,5 +85,48 @@ TEST(HwlocXml, ExpandsNoEntities) {
   EXPECT_EQ(m->hostname.value, "&b;");
 }
 
+// As of a Xeon Max: each package with DRAM and HBM, which the export shows at the same CPUs.
+TEST(HwlocXml, ReadsMemoryAttributesOfTheFastestInitiator) {
+  const auto m = read(R"(<topology version="2.0"><object type="Machine" cpuset="0xf" complete_cpuset="0xf" nodeset="0x7">
+<object type="NUMANode" os_index="0" subtype="DRAM" cpuset="0x3" nodeset="0x1" local_memory="4096" gp_index="2"/>
+<object type="NUMANode" os_index="1" subtype="DRAM" cpuset="0xc" nodeset="0x2" local_memory="4096" gp_index="3"/>
+<object type="NUMANode" os_index="2" subtype="HBM" cpuset="0x3" nodeset="0x4" local_memory="4096" gp_index="9"/></object>
+<memattr name="Capacity" flags="1"/>
+<memattr name="Bandwidth" flags="5">
+ <memattr_value target_obj_type="NUMANode" target_obj_gp_index="9" value="30000" initiator_cpuset="0x0000000c"/>
+ <memattr_value target_obj_type="NUMANode" target_obj_gp_index="9" value="90000" initiator_cpuset="0x00000003"/>
+ <memattr_value target_obj_type="NUMANode" target_obj_gp_index="2" value="0" initiator_cpuset="0x00000003"/>
+ <memattr_value target_obj_type="NUMANode" target_obj_gp_index="77" value="1" initiator_cpuset="0x00000003"/>
+</memattr>
+<memattr name="ReadBandwidth" flags="5">
+ <memattr_value target_obj_type="NUMANode" target_obj_gp_index="9" value="95000" initiator_cpuset="0x00000003"/>
+</memattr>
+<memattr name="Latency" flags="6">
+ <memattr_value target_obj_type="NUMANode" target_obj_gp_index="9" value="140" initiator_cpuset="0x0000000c"/>
+ <memattr_value target_obj_type="NUMANode" target_obj_gp_index="9" value="110" initiator_cpuset="0x00000003"/>
+</memattr></topology>)");
+  ASSERT_EQ(m.nodes.size(), 3u);
+  EXPECT_FALSE(m.nodes[0].access0);
+  const auto& hbm = *m.nodes[2].access0;
+  EXPECT_EQ(hbm.read_bandwidth_mb_per_s, 95000);
+  EXPECT_EQ(hbm.write_bandwidth_mb_per_s, 90000);
+  EXPECT_EQ(hbm.read_latency_ns, 110);
+  EXPECT_EQ(hbm.write_latency_ns, 110);
+  EXPECT_EQ(hbm.initiators.to_list(), "0");
+}
+
+TEST(HwlocXml, ReadsKindsOfCoresWhereThereAreTwo) {
+  const auto kinds = [](std::string_view second) {
+    auto m = read(R"(<topology version="2.0"><object type="Machine" cpuset="0x7" complete_cpuset="0x7" nodeset="0x1">
+<object type="NUMANode" os_index="0" cpuset="0x7" nodeset="0x1" local_memory="4096"/>
+<object type="Core" os_index="0" cpuset="0x3"/><object type="Core" os_index="1" cpuset="0x4"/></object>
+<cpukind cpuset="0x00000003"><info name="CoreType" value="IntelCore"/></cpukind>
+<cpukind cpuset="0x00000004"><info name="CoreType" value=")" + std::string(second) + R"("/></cpukind></topology>)");
+    return m.cores.at(0).kind + "," + m.cores.at(1).kind;
+  };
+  EXPECT_EQ(kinds("IntelAtom"), "P,E");
+  EXPECT_EQ(kinds("MySmallCore"), ",");
+}
+
 }  // namespace
 }  // namespace numapin
