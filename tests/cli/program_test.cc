@@ -77,7 +77,7 @@ TEST(Program, PipesGetNeitherColorsNorBoxes) {
 
 TEST(Program, TerminalsGetBothUnlessToldNot) {
   // script(1) gives the program a terminal of its own.
-  if (run_shell("command -v script").status != 0) GTEST_SKIP() << "no script(1)";
+  if (run_shell("script -qec true /dev/null </dev/null").status != 0) GTEST_SKIP() << "no script(1), or no terminals here";
   const auto typed = [](const std::string& env) {
     return run_shell(env + " script -qec 'numapin topo --machine dual-a100' /dev/null </dev/null").out;
   };
