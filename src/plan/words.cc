@@ -13,19 +13,19 @@ struct Word {
   std::string_view word;
 };
 
-constexpr std::array kScopes{
-    Word{CpuScope::kNode, "node"},           Word{CpuScope::kSocket, "socket"}, Word{CpuScope::kL3, "l3"},
-    Word{CpuScope::kExclusive, "exclusive"}, Word{CpuScope::kSpread, "spread"}, Word{CpuScope::kAll, "all"},
-    Word{CpuScope::kNone, "none"}};
+constexpr auto kScopes = std::to_array<Word<CpuScope>>({
+    {CpuScope::kNode, "node"},           {CpuScope::kSocket, "socket"}, {CpuScope::kL3, "l3"},
+    {CpuScope::kExclusive, "exclusive"}, {CpuScope::kSpread, "spread"}, {CpuScope::kAll, "all"},
+    {CpuScope::kNone, "none"}});
 
-constexpr std::array kModes{
-    Word{MemoryMode::kDefault, "default"},       Word{MemoryMode::kPreferred, "preferred"},
-    Word{MemoryMode::kBind, "bind"},             Word{MemoryMode::kInterleave, "interleave"},
-    Word{MemoryMode::kLocal, "local"},           Word{MemoryMode::kWeightedInterleave, "weighted-interleave"},
-    Word{MemoryMode::kNone, "none"}};
+constexpr auto kModes = std::to_array<Word<MemoryMode>>({
+    {MemoryMode::kDefault, "default"},       {MemoryMode::kPreferred, "preferred"},
+    {MemoryMode::kBind, "bind"},             {MemoryMode::kInterleave, "interleave"},
+    {MemoryMode::kLocal, "local"},           {MemoryMode::kWeightedInterleave, "weighted-interleave"},
+    {MemoryMode::kNone, "none"}});
 
-constexpr std::array kProfiles{Word{Profile::kTraining, "training"}, Word{Profile::kInference, "inference"},
-                               Word{Profile::kBigMemory, "big-memory"}};
+constexpr auto kProfiles = std::to_array<Word<Profile>>({{Profile::kTraining, "training"}, {Profile::kInference, "inference"},
+                                                        {Profile::kBigMemory, "big-memory"}});
 
 template <class Table>
 auto find_word(const Table& table, std::string_view word) -> std::optional<decltype(table[0].value)> {
