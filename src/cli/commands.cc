@@ -1,5 +1,6 @@
 // The table of commands, in the order of the help page. A new command is one include and one row here.
 #include "cli/command.h"
+#include "cli/doctor.h"
 #include "cli/inspect.h"
 #include "cli/launch.h"
 #include "cli/plan.h"
@@ -20,6 +21,7 @@ constexpr Command kCommands[] = {
     {"run", kStart, "Start a command beside its GPU, CPUs and memory bound", add_run},
     {"launch", kStart, "Start one bound process per GPU and stand by them", add_launch},
     {"plan", kStart, "Print who would go where, for you or for another launcher", add_plan},
+    {"doctor", kCheck, "Check machine, container and job; say what to type to mend them", add_doctor},
     {"inspect", kCheck, "Show where running GPU processes really are", add_inspect},
     {"rebind", kCheck, "Move a running process, its children and its memory to its GPU", add_rebind},
 };

@@ -229,14 +229,34 @@ int run_run(Session& s, const RunOptions& o) {
   return o.dry_run ? dry_run(s, o, *where) : bind_and_become(s, o, *where, *wish, kernel);
 }
 
+void add_options(CLI::App& app, RunOptions& options) {
+  app.prefix_command();
+  add_placement_options(app, options);
+  add_numactl_options(app, options);
+  add_outcome_options(app, options);
+}
+
 }  // namespace
+
+Result<RunOptions> parse_run_words(std::vector<std::string> words) {
+  RunOptions options;
+  CLI::App app;
+  add_options(app, options);
+  std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+  try {
+    app.parse(std::move(words));
+  } catch (const CLI::ParseError& e) {
+    return bad_input(e.what());
+  }
+  options.words = command_words(app);
+  NUMAPIN_CHECK_OK(resolve_same(node_lists_in_order(app, options)));
+  NUMAPIN_CHECK_OK(check_contradictions(options));
+  return options;
+}
 
 Runner add_run(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();
-  app.prefix_command();
-  add_placement_options(app, *options);
-  add_numactl_options(app, *options);
-  add_outcome_options(app, *options);
+  add_options(app, *options);
   app.footer(
       "  numapin run --gpu 0 -- python train.py            CPUs and memory beside GPU 0\n"
       "  numapin run --gpu 2,3 --memory bind -- ./server   strict: never memory of another node\n"

@@ -55,6 +55,8 @@ void fill_optional(const Library& lib, NvmlApi& api) {
     lib.find("nvmlDeviceGetComputeRunningProcesses_v2", api.compute_processes);
   if (!lib.find("nvmlDeviceGetGraphicsRunningProcesses_v3", api.graphics_processes))
     lib.find("nvmlDeviceGetGraphicsRunningProcesses_v2", api.graphics_processes);
+  lib.find("nvmlDeviceGetPersistenceMode", api.persistence_mode);
+  lib.find("nvmlSystemGetCudaDriverVersion_v2", api.cuda_version);
 }
 
 }  // namespace

@@ -82,6 +82,8 @@ struct NvmlApi {
   /// `count` in: room in `processes`; out: how many there are (kNvmlInsufficientSize: call again with more room).
   int (*compute_processes)(NvmlDevice, unsigned* count, NvmlProcess* processes);
   int (*graphics_processes)(NvmlDevice, unsigned* count, NvmlProcess* processes);
+  int (*persistence_mode)(NvmlDevice, int* on);
+  int (*cuda_version)(int* version);  ///< the newest that the driver supports: 12040 is 12.4
 };
 
 /// Loads and initialises libnvidia-ml.so.1; the table lives as long as the handle.
