@@ -64,10 +64,8 @@ bool is_to_mend(const Examination& e) {
   return std::any_of(e.result.findings.begin(), e.result.findings.end(), [](const Finding& f) { return f.severity != Severity::kNote; });
 }
 
-void say_what_is_left(const Options& o, const std::vector<Examination>& list, const Setup& setup, const std::vector<std::string>& notes, Session& session) {
+void say_what_is_left(const Options& o, const Setup& setup, const std::vector<std::string>& notes, Session& session) {
   for (const auto& note : notes) session.say(note);
-  const bool gaps = std::any_of(list.begin(), list.end(), [](const auto& e) { return e.result.state == CheckResult::State::kUnknown; });
-  if (gaps && !o.all) session.say("--all names the checks that lack a fact, and which");
   if (o.words.empty() && !setup.gpu_jobs.empty()) session.say(fmt::format("{} process(es) use GPUs: 'numapin inspect' judges them, 'numapin doctor PID' one of them", setup.gpu_jobs.size()));
 }
 
@@ -105,7 +103,7 @@ int run(const Options& o, Session& session) {
   else if (o.script || o.undo_script) session.out << mending_script(list, o.undo_script);
   else session.out << doctor_text(list, style_of(o, session));
   session.out << std::flush;
-  if (!o.json && !o.script && !o.undo_script) say_what_is_left(o, list, *setup, notes, session);
+  if (!o.json && !o.script && !o.undo_script) say_what_is_left(o, *setup, notes, session);
   return std::any_of(list.begin(), list.end(), is_to_mend) ? kFailed : kDone;
 }
 

@@ -115,14 +115,24 @@ CheckResult split_sockets(const Setup& s) {
 
 // ---- CPUs -----------------------------------------------------------------------------------------------------------
 
+/// By the kernel's switch, or by the look of it: one thread of every core online, and as many times more offline (POWER's
+/// ppc64_cpu --smt=off takes CPUs offline one by one).
+bool smt_is_off(const Setup& s) {
+  const auto& m = s.system.machine;
+  if (s.kernel.smt_control) return *s.kernel.smt_control == "off" || *s.kernel.smt_control == "forceoff";
+  const bool single = !m.cores.empty() && std::all_of(m.cores.begin(), m.cores.end(), [](const Core& c) { return c.cpus.size() == 1; });
+  const int online = online_cpus(m).size();
+  return single && online > 0 && m.offline->size() % online == 0;
+}
+
 CheckResult offline_cpus(const Setup& s) {
   const auto& m = s.system.machine;
   if (!m.offline) return unknown("no source tells which CPUs are offline");
   if (m.offline->empty()) return fine("every CPU is online");
-  const auto& smt = s.kernel.smt_control;
-  if (smt && (*smt == "off" || *smt == "forceoff"))
-    return settle({{Severity::kNote, "", fmt::format("CPUs {} are offline: SMT is switched off ({})", m.offline->to_list(), *smt),
-                    "intended: fewer, faster threads", "", ""}}, "");
+  if (smt_is_off(s))
+    return settle({{Severity::kNote, "", fmt::format("CPUs {} are offline: SMT is switched off", m.offline->to_list()), "intended: fewer, faster threads", "", ""}}, "");
+  if (m.cores.empty())  // then it cannot be told from SMT switched off
+    return settle({{Severity::kNote, "", fmt::format("CPUs {} are offline", m.offline->to_list()), "known, or online", "", ""}}, "");
   return settle({{Severity::kWarning, "", fmt::format("CPUs {} are present but offline", m.offline->to_list()),
                   "online, unless somebody wants them off: masks that name them bind to fewer CPUs than they seem to",
                   fmt::format("for c in $(echo {} | tr , ' '); do for i in $(seq ${{c%-*}} ${{c#*-}}); do echo 1 >/sys/devices/system/cpu/cpu$i/online; done; done", m.offline->to_list()),
@@ -152,9 +162,13 @@ CheckResult gpu_node_unknown(const Setup& s) {
   if (m.nodes.empty()) return unknown("no source tells nodes");
   if (dram_nodes(m).size() < 2) return fine("one node");
   std::vector<int> lost;
-  for (const auto& gpu : m.gpus)
-    if (!gpu.numa_nodes || gpu.numa_nodes->empty()) lost.push_back(gpu.index);
-  if (lost.empty()) return fine("the node of every GPU is known");
+  bool nameless = false;
+  for (const auto& gpu : m.gpus) {
+    if (gpu.numa_nodes && !gpu.numa_nodes->empty()) continue;
+    if (gpu.address) lost.push_back(gpu.index);
+    else nameless = true;  // of a pasted table: it may be cut, or its column may be missing
+  }
+  if (lost.empty()) return nameless ? unknown("this record does not tell it") : fine("the node of every GPU is known");
   std::string mend = "# find the node by measuring, then tell the kernel until the next boot (N: the node)";
   std::string undo;
   for (const int index : lost) {
@@ -163,7 +177,7 @@ CheckResult gpu_node_unknown(const Setup& s) {
     mend += fmt::format("\n# echo N >/sys/bus/pci/devices/{}/numa_node", gpu->address->to_string());
     undo += fmt::format("{}# echo -1 >/sys/bus/pci/devices/{}/numa_node", undo.empty() ? "" : "\n", gpu->address->to_string());
   }
-  return settle({{Severity::kWarning, gpus_text(lost), "no source tells the NUMA node (numa_node is -1)",
+  return settle({{Severity::kWarning, gpus_text(lost), "no source tells the NUMA node; the kernel's numa_node is -1",
                   "told by the firmware, or by the hypervisor to its guest; tools that read -1 as 0 bind these GPUs' jobs to node 0",
                   mend, undo}}, "");
 }

@@ -154,6 +154,8 @@ std::string doctor_text(const std::vector<Examination>& list, const DoctorStyle&
     for (const auto& f : result.findings) found.emplace_back(check, &f);
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.second->severity > b.second->severity; });
   for (const auto& [check, finding] : found) out += finding_text(*check, *finding, style);
+  const auto gaps = std::count_if(list.begin(), list.end(), [](const auto& e) { return e.result.state == State::kUnknown; });
+  if (gaps > 0 && !style.all) out += fmt::format("\n{} {} a fact: --all says which\n", count_text(static_cast<int>(gaps), "check"), gaps == 1 ? "lacks" : "lack");
   return out;
 }
 

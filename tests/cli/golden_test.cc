@@ -56,6 +56,10 @@ constexpr Golden kGoldens[] = {
     {"plan-dual-a100", "numapin plan --machine dual-a100"},
     {"plan-dual-a100-explain", "numapin plan --machine dual-a100 --gpus 2 --explain"},
     {"plan-dual-a100-taskset", "numapin plan --machine dual-a100 --gpu 0,5 --format taskset -- ./a 'b c'"},
+    {"doctor-gh200", "numapin doctor --machine gh200"},
+    {"doctor-vm-all", "COLUMNS=100 numapin doctor --machine vm --all"},
+    {"doctor-list", "numapin doctor --list"},
+    {"doctor-explain", "numapin doctor --explain numa-balancing"},
     {"vm-2node-unknown", "numapin topo --machine vm-2node-unknown"},
 };
 INSTANTIATE_TEST_SUITE_P(Golden, Output, ::testing::ValuesIn(kGoldens), [](const auto& row) {
