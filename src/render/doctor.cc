@@ -136,10 +136,10 @@ constexpr Family kAllFamilies[] = {Family::kTopology, Family::kBinding, Family::
 std::string_view effect_words(Effect e) {
   switch (e) {
     case Effect::kBreaks: return "Jobs fail";
-    case Effect::kLarge: return "Large: a third or more in published cases";
-    case Effect::kModerate: return "Moderate";
-    case Effect::kSmall: return "Small";
-    case Effect::kUnmeasured: return "Unmeasured, or only worth knowing";
+    case Effect::kLarge: return "Large effect expected";
+    case Effect::kModerate: return "Moderate effect expected";
+    case Effect::kSmall: return "Small effect expected";
+    case Effect::kUnmeasured: return "Worth knowing";
   }
   return "";
 }
@@ -183,9 +183,9 @@ std::string explain_text(const Check& check, const TextStyle& style) {
 std::string checks_page() {
   std::string out =
       "# The checks of `numapin doctor`\n\n"
-      "Made from the program's own table, ordered by the effect that was published or measured where the thing is wrong; "
-      "`numapin doctor --explain ID` prints the same. *Unmeasured* means that no figure with a source is known. Figures are other people's "
-      "machines: measure before you count on them. `owner#N` is an issue or pull request on GitHub.\n";
+      "Made from the program's own table, ordered by the effect to be expected where the thing is wrong; `numapin doctor --explain ID` prints\n"
+      "the same. *Unmeasured* means that no figure with a source is known. Figures are from other people's machines: measure before you\n"
+      "count on them. `project#N` is an issue or pull request on GitHub.\n";
   for (const auto effect : {Effect::kBreaks, Effect::kLarge, Effect::kModerate, Effect::kSmall, Effect::kUnmeasured}) {
     out += fmt::format("\n## {}\n\n| check | what holds when all is well | cost where it does not |\n|---|---|---|\n", effect_words(effect));
     for (const auto& check : checks())
