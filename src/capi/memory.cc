@@ -28,7 +28,6 @@ Result<Placement> target_of(const System& system, const Request& request) {
     return bad_input("place memory on " + node_words(*request.nodes) + ": no such node with memory",
                      "this machine has memory on " + node_words(memory_nodes(system.machine)));
   p.near_nodes = *request.nodes;
-  p.cpus = cpus_of(system.machine, *request.nodes);
   p.memory = {request.memory.value_or(MemoryMode::kPreferred), *request.nodes};
   p.because.push_back("memory on " + node_words(*request.nodes) + ": asked for");
   return p;
@@ -67,7 +66,8 @@ Result<MemoryReport> place_memory(const System& system, void* start, std::size_t
   report.warnings = target.warnings;
   set_policy(start, bytes, target.memory, report);
   if (request.huge_pages) madvise(start, bytes, MADV_HUGEPAGE);  // a wish: kernels without THP refuse it
-  touch_range(start, bytes, target.cpus);
+  // For this moment a thread may leave the process's mask; it cannot leave its cpuset.
+  touch_range(start, bytes, cpus_of(system.machine, report.nodes));
   if (auto found = range_nodes(start, bytes)) report.found = std::move(*found);
   else report.losses.push_back(found.error());
   if (request.strict && !report.nodes.empty()) NUMAPIN_CHECK_OK(check_local(report));

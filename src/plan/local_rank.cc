@@ -27,6 +27,15 @@ std::optional<int> number_in(const Env& env, const char* name) {
   return value && *value >= 0 ? value : std::nullopt;
 }
 
+/// "8" and "8(x2)", the same on every host; of "8(x2),4" the number here is not known.
+std::optional<int> slurm_local_size(const Env& env) {
+  const auto it = env.find("SLURM_STEP_TASKS_PER_NODE");
+  if (it == env.end()) return std::nullopt;
+  const std::string_view text = it->second;
+  if (text.find(',') != text.npos) return std::nullopt;
+  return parse_number<int>(text.substr(0, text.find('(')));
+}
+
 }  // namespace
 
 std::optional<LocalRank> find_local_rank(const Env& env) {
@@ -45,7 +54,7 @@ std::optional<LocalRank> find_local_rank(const Env& env) {
 std::optional<int> find_local_size(const Env& env) {
   for (const char* name : kSizeVariables)
     if (const auto size = number_in(env, name); size && *size > 0) return size;
-  return std::nullopt;
+  return slurm_local_size(env);
 }
 
 }  // namespace numapin

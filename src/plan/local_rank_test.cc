@@ -39,6 +39,9 @@ TEST(FindLocalRank, IsNothingWithoutALauncherOrWithNonsense) {
 TEST(FindLocalSize, ReadsTheLaunchersCount) {
   EXPECT_EQ(find_local_size({{"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}}), 4);
   EXPECT_FALSE(find_local_size({{"LOCAL_WORLD_SIZE", "0"}}));
+  EXPECT_EQ(find_local_size({{"SLURM_STEP_TASKS_PER_NODE", "8"}}), 8);
+  EXPECT_EQ(find_local_size({{"SLURM_STEP_TASKS_PER_NODE", "8(x2)"}}), 8);
+  EXPECT_FALSE(find_local_size({{"SLURM_STEP_TASKS_PER_NODE", "8(x2),4"}})) << "which of them is this host?";
 }
 
 }  // namespace

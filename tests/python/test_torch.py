@@ -104,7 +104,7 @@ print(json.dumps([len(dict(both)), sorted({str(v[0]) for _, v in both}), sorted(
         self.assertEqual(len(seen[1]), 1)
         self.assertEqual(seen[2], [1, 2])
         self.assertEqual(seen[3], [1, 1, 0])
-        self.assertRegex(seen[4], r"^rank 0 of 1: no GPU: \d+ threads? on CPUs \S+ \(node 0\); 100 % of \S+ GiB on node 0; 5 workers on CPUs \S+ \(node 0\): ok$")
+        self.assertRegex(seen[4], r"^rank 0 of 1: no GPU: \d+ threads? on CPUs \S+ \(node 0\); 100 % of \S+ [MG]iB on node 0; 5 workers on CPUs \S+ \(node 0\): ok$")
         self.assertTrue(seen[5])
 
     @slow
@@ -125,7 +125,7 @@ class Shares(unittest.TestCase):
 
     def shares(self, workers, machine="dual-a100", **options):
         import numapin.torch as nt
-        init = nt.dataloader_kwargs(num_workers=workers, machine=numapin.machine(machine), **options)["worker_init_fn"]
+        init = nt.dataloader_kwargs(num_workers=workers, cpus="node", machine=numapin.machine(machine), **options)["worker_init_fn"]
         return init, [nt._share(init.cores, w, workers, init.spread) for w in range(workers)]
 
     def test_cores_of_their_own_where_there_are_two_for_each(self):
@@ -150,8 +150,10 @@ class Shares(unittest.TestCase):
 
     def test_default_number(self):
         import numapin.torch as nt
-        kwargs = nt.dataloader_kwargs(gpu=0, machine=numapin.machine("dual-a100"))
-        self.assertTrue(1 <= kwargs["num_workers"] <= 8)
+        kwargs = nt.dataloader_kwargs(gpu=0, machine=numapin.machine("dual-a100"))  # 3 of the node's 12 cores are its share
+        self.assertEqual(len(kwargs["worker_init_fn"].cores), 2)
+        quota = numapin.cpu_quota()
+        self.assertEqual(kwargs["num_workers"], 2 if quota is None else max(1, min(2, int(quota) - 1)))
         with self.assertRaises(numapin.Error):
             nt.dataloader_kwargs(spread="wide")
 

@@ -181,10 +181,14 @@ def plan(gpu: Optional[GpuSpec] = None, *, local_rank: Union[int, str, None] = N
         Error: ``not-found`` (no such GPU), ``bad-input`` (a word or number that makes no sense; the hint says what does).
     """
     on = machine or Machine()
-    document = call("plan", on._handle.pointer, request({
+    return _plan(on, _cpus_before_bind() if on.is_live else None, {
         "gpu": _gpu(gpu), "local_rank": local_rank, "local_size": local_size, "per_gpu": per_gpu, "processes": processes,
         "processes_per_gpu": processes_per_gpu, "cpus": cpus, "memory": memory, "profile": profile, "smt": smt, "reserve": reserve,
-        "worker_cores": worker_cores, "allowed_cpulist": _cpus_before_bind() if on.is_live else None, "env": _environment(on)}))
+        "worker_cores": worker_cores})
+
+
+def _plan(on: Machine, allowed: Optional[str], keys: Dict[str, Any]) -> Plan:
+    document = call("plan", on._handle.pointer, request({**keys, "allowed_cpulist": allowed, "env": _environment(on)}))
     return Plan([_placement(d) for d in document["placements"]], document["notes"], document)
 
 
@@ -235,7 +239,7 @@ def bind(gpu: Optional[GpuSpec] = None, *, local_rank: Union[int, str, None] = N
 
     Args:
         gpu, local_rank, local_size, memory, profile, smt, reserve: as in plan().
-        cpus: as in plan(); default ``"node"``, and with worker_cores ``"exclusive"``.
+        cpus: as in plan(); default ``"node"``, with worker_cores ``"exclusive"``, and what run or launch gave, if they did.
         worker_cores: physical cores for data-loading workers, or ``"auto"``: this process's own threads keep to the rest.
         cpulist, nodes: these very CPUs and the memory of these nodes, whatever the GPU: ``"0-3"``, ``"0"``.
         migrate: also move what was touched before on other nodes. It takes about a second for a few GB; memory that CUDA
@@ -252,8 +256,8 @@ def bind(gpu: Optional[GpuSpec] = None, *, local_rank: Union[int, str, None] = N
         local_rank = "auto"
     named = cpulist is not None or nodes is not None
     before = None if named else _cpus_before_bind()
-    if cpus is None and worker_cores is not None and before is None and _bound_from_outside():
-        cpus = "node"  # this share is ours alone already
+    if cpus is None and local_rank == "auto" and before is None and _is_bound():
+        cpus = "all"  # run or launch gave this process its CPUs already
     keys: Dict[str, Any] = {"cpulist": cpulist, "nodes": nodes, "memory": memory} if named else {
         "gpu": _gpu(gpu), "local_rank": local_rank, "local_size": local_size, "cpus": cpus, "memory": memory, "profile": profile,
         "smt": smt, "reserve": reserve, "worker_cores": worker_cores, "allowed_cpulist": before, "env": _environment(machine)}
@@ -282,9 +286,9 @@ def _cpus_before_bind() -> Optional[str]:
     return allowed if allowed and bound == _ids.to_list(os.sched_getaffinity(0)) else None
 
 
-def _bound_from_outside() -> bool:
-    """numapin run or launch gave this process its CPUs."""
-    return "NUMAPIN_RANK_GPU" in os.environ or os.environ.get("NUMAPIN_CPUS") == _ids.to_list(os.sched_getaffinity(0))
+def _is_bound() -> bool:
+    """numapin run, launch or bind() gave this process its CPUs."""
+    return "NUMAPIN_RUN_ID" in os.environ or os.environ.get("NUMAPIN_CPUS") == _ids.to_list(os.sched_getaffinity(0))
 
 
 def _remember(binding: Binding, before: Optional[str]) -> None:

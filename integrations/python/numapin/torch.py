@@ -21,8 +21,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 import torch
 from torch.utils.data import get_worker_info
 
-from . import (Error, GpuSpec, Inspection, Machine, Memory, Process, _bound_from_outside, _cpus_before_bind, _ids, allocate,
-               bind, cpu_quota, inspect, memory_nodes_at, plan)
+from . import (Error, GpuSpec, Inspection, Machine, Memory, Process, _gpu, _ids, _is_bound, _plan, allocate,
+               bind, cpu_quota, inspect, memory_nodes_at)
 
 __all__ = ["Check", "check", "dataloader_kwargs", "pinned_empty", "tensor_nodes", "worker_init_fn"]
 
@@ -113,7 +113,7 @@ def _is_forkserver_child() -> bool:
 
 
 def dataloader_kwargs(gpu: Device = None, *, num_workers: Optional[int] = None, local_rank: Union[int, str, None] = None,
-                      spread: str = "auto", memory: str = "preferred", threads: Optional[int] = None,
+                      cpus: Optional[str] = None, spread: str = "auto", memory: str = "preferred", threads: Optional[int] = None,
                       worker_init_fn: Optional[Callable[[int], None]] = None, machine: Optional[Machine] = None) -> Dict[str, Any]:
     """``num_workers`` and ``worker_init_fn`` for a DataLoader whose workers belong beside a GPU.
 
@@ -126,6 +126,7 @@ def dataloader_kwargs(gpu: Device = None, *, num_workers: Optional[int] = None, 
         gpu: as in numapin.bind(), or a torch device. Default: the GPU of this rank, else the visible ones.
         num_workers: default: one for each core left to workers, at most 8, and no more than the cgroup's CPU quota.
         local_rank: as in numapin.bind().
+        cpus: the share to take them from: as in numapin.plan(). Default: what this process is bound to, else ``"exclusive"``.
         spread: ``"auto"``; ``"own"``: each its own cores even where that is one; ``"shared"``: all share all.
         memory: policy of the workers' memory: ``"preferred"``, ``"bind"``, ``"local"``.
         threads: of each worker (torch, OpenMP, OpenCV); default: its cores.
@@ -138,8 +139,8 @@ def dataloader_kwargs(gpu: Device = None, *, num_workers: Optional[int] = None, 
     if spread not in ("auto", "own", "shared"):
         raise Error("bad-input", f"spread workers '{spread}': no such choice", "auto, own or shared")
     on = machine or Machine()
-    cpus, nodes = _worker_place(_spec(gpu, on), local_rank, on)
-    cores = _cores_within(on, cpus)
+    mine, nodes = _worker_place(_spec(gpu, on), local_rank, cpus, on)
+    cores = _cores_within(on, mine)
     if num_workers is None:
         num_workers = _default_workers(len(cores))
     if os.environ.get("NUMAPIN_WORKER_CPUS"):
@@ -162,29 +163,22 @@ def worker_init_fn(worker_id: int) -> None:
     _WorkerInit(_cores_within(on, cpus), "" if everywhere else _ids.to_list(nodes), "preferred", "auto", None, None)(worker_id)
 
 
-def _worker_place(gpu: Optional[GpuSpec], local_rank: Union[int, str, None], on: Machine) -> Tuple[List[int], str]:
+def _worker_place(gpu: Optional[GpuSpec], local_rank: Union[int, str, None], scope: Optional[str], on: Machine) -> Tuple[List[int], str]:
     """CPUs of the workers, and the nodes that their memory belongs to ("": unknown, or all)."""
     if gpu is None and local_rank is None:
         local_rank = "auto"
     split = _ids.parse(os.environ.get("NUMAPIN_WORKER_CPUS", "")) if on.is_live else []
-    whole_node = bool(split) or _bound_from_outside() or (_cpus_before_bind() is None and _local_size() == 1)
-    # with NUMAPIN_WORKER_CPUS only the nodes are asked for
-    for workers in ("auto", None):
-        p = plan(gpu, local_rank=local_rank, per_gpu=False, cpus="node" if whole_node else "exclusive",
-                 worker_cores=None if split else workers, machine=on).placements[0]
-        if split or p.worker_cpus or workers is None:
-            break  # a share of one core cannot be split: workers and main process then share it
+    allowed = None
+    if scope is None and on.is_live and _is_bound():
+        allowed, scope = _ids.to_list(os.sched_getaffinity(0)), "all"  # this share is ours
+    # a share of one core cannot be split: workers and main process then share it
+    for workers in ([] if split else ["auto"]) + [None]:
+        p = _plan(on, allowed, {"gpu": _gpu(gpu), "local_rank": local_rank, "per_gpu": False, "cpus": scope, "worker_cores": workers}).placements[0]
+        if p.worker_cpus:
+            break
     cpus = split or p.worker_cpus or p.cpus or on.allowed_cpus
     nodes = p.memory["numa_nodes"] if p.memory["mode"] != "none" else []
     return cpus, _ids.to_list(nodes)
-
-
-def _local_size() -> int:
-    """Ranks on this host, as far as a launcher says."""
-    for name in ("LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"):
-        if os.environ.get(name, "").isdigit():
-            return int(os.environ[name])
-    return 1
 
 
 def _cores_within(on: Machine, cpus: Sequence[int]) -> Tuple[Tuple[int, ...], ...]:
@@ -364,14 +358,15 @@ def _memory_words(on: Machine, p: Process) -> str:
     near = near or {n.id for n in on.nodes if set(n.cpus) & set(_union(p.thread_cpus, on))}
     total = sum(p.own_bytes.values())
     local = sum(count for node, count in p.own_bytes.items() if node in near)
-    return f"{100 * local / max(1, total):.0f} % of {total / 2**30:.1f} GiB on node {_ids.to_list(near)}"
+    size = f"{total / 2**30:.1f} GiB" if total >= 2**30 else f"{total >> 20} MiB"
+    return f"{100 * local / max(1, total):.0f} % of {size} on node {_ids.to_list(near)}"
 
 
 def _worker_words(on: Machine, workers: Sequence[Process]) -> str:
     if not workers:
         return "no workers"
     cpus = _union([c for p in workers for c in p.thread_cpus], on)
-    return f"{len(workers)} workers on CPUs {_ids.to_list(cpus)} ({_nodes_of(on, cpus)})"
+    return f"{len(workers)} worker{'' if len(workers) == 1 else 's'} on CPUs {_ids.to_list(cpus)} ({_nodes_of(on, cpus)})"
 
 
 def _complaint(p: Process, me: Process) -> str:
