@@ -1,4 +1,5 @@
 // The table of commands, in the order of the help page. A new command is one include and one row here.
+#include "cli/bench.h"
 #include "cli/command.h"
 #include "cli/doctor.h"
 #include "cli/inspect.h"
@@ -17,6 +18,7 @@ constexpr std::string_view kSee = "see the machine", kStart = "start programs in
 
 constexpr Command kCommands[] = {
     {"topo", kSee, "Show the machine: nodes, cores, memory, PCIe tree, GPUs, links", add_topo},
+    {"bench", kSee, "Measure what near and far memory cost here, and say if it matters", add_bench},
     {"snapshot", kSee, "Record this machine in a text file that every command can replay", add_snapshot},
     {"run", kStart, "Start a command beside its GPU, CPUs and memory bound", add_run},
     {"launch", kStart, "Start one bound process per GPU and stand by them", add_launch},

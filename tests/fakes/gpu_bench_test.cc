@@ -1,0 +1,265 @@
+// bench gpu against the stand-in for the runtimes: exact figures, and every way that a driver can fail.
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "bench/gpu_child.h"
+#include "os/node_buffer.h"
+
+namespace numapin {
+namespace {
+
+using testing::HasSubstr;
+
+/// One node, as many GPUs as there are addresses.
+System system_with(const std::vector<std::string>& addresses) {
+  System s;
+  NumaNode node;
+  node.cpus = {CpuSet{0}, Source::kSysfs};
+  node.memory_total_bytes = {std::uint64_t{64} << 30, Source::kSysfs};
+  node.memory_free_bytes = {std::uint64_t{1} << 30, Source::kSysfs};
+  s.machine.nodes = {node};
+  s.machine.online = {CpuSet{0}, Source::kSysfs};
+  for (const auto& address : addresses) {
+    Gpu gpu;
+    gpu.index = static_cast<int>(s.machine.gpus.size());
+    gpu.address = PciAddress::parse(address);
+    gpu.numa_nodes = {NodeSet{0}, Source::kSysfs};
+    PciDevice device;
+    device.address = *gpu.address;
+    device.link = {PciLink{32, 16}, Source::kSysfs};
+    s.machine.gpus.push_back(gpu);
+    s.machine.pci.push_back(device);
+  }
+  return s;
+}
+
+const std::vector<std::string> kOne{"0000:18:00.0"}, kTwo{"0000:18:00.0", "0000:98:00.0"};
+
+/// Small enough that a thousand runs take seconds.
+GpuBench small() {
+  GpuBench o;
+  o.quick = true;
+  o.copy_bytes = 4 << 20;
+  return o;
+}
+
+struct Fake {
+  void* library = dlopen(FAKE_GPU, RTLD_NOW | RTLD_LOCAL);
+  int number(const char* function) const { return reinterpret_cast<int (*)()>(dlsym(library, function))(); }
+  int live() const { return number("fake_gpu_live"); }
+  int calls() const { return number("fake_gpu_calls"); }
+};
+
+struct Answer {
+  Result<void> done;
+  std::vector<Measurement> measurements;
+};
+
+Answer measure(const std::string& config, const System& s, const GpuBench& o, bool hip = false) {
+  setenv("NUMAPIN_FAKE_GPU", config.c_str(), 1);
+  Answer a;
+  auto runtime = hip ? load_hip(nullptr, FAKE_GPU) : load_cuda(nullptr, FAKE_GPU);
+  if (!runtime) {
+    a.done = Unexpected(runtime.error());
+    return a;
+  }
+  a.done = bench_gpu(s, **runtime, o, {}, [](double part, std::string_view) { EXPECT_LE(part, 1); },
+                     [&](Measurement m) { a.measurements.push_back(std::move(m)); });
+  return a;
+}
+
+const Measurement* find(const Answer& a, Metric metric, std::optional<bool> access = {}, Together together = Together::kAlone) {
+  for (const auto& m : a.measurements)
+    if (m.metric == metric && m.together == together && (!access || m.peer_access == access)) return &m;
+  return nullptr;
+}
+
+double figure(const Answer& a, Metric metric, std::optional<bool> access = {}, Together together = Together::kAlone) {
+  const auto* m = find(a, metric, access, together);
+  return m && median(*m) ? *median(*m) : -1;
+}
+
+bool can_bind() { return NodeBuffer::make(NodeId{0}, 4096, NodeBuffer::Pages::kBase).has_value(); }
+#define NEEDS_NODE_0() if (!can_bind()) GTEST_SKIP() << "memory cannot be bound to node 0 here"
+
+TEST(BenchGpu, GivesTheRatesOfTheRuntime) {
+  NEEDS_NODE_0();
+  const Fake fake;
+  const auto a = measure("gpus=0000:18:00.0", system_with(kOne), small());
+  ASSERT_TRUE(a.done) << a.done.error().message;
+  EXPECT_NEAR(figure(a, Metric::kHostToDevice), 50, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kDeviceToHost), 40, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kBidirectional), 90, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kSmHostToDevice), 30, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kSmDeviceToHost), 30, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kGpuReadsHost), 1200, 0.01);
+  EXPECT_GT(figure(a, Metric::kPageableHostToDevice), 0);
+  EXPECT_NEAR(*find(a, Metric::kHostToDevice)->ceiling, 63.0 * 0.9, 0.1);
+  EXPECT_EQ(fake.live(), 0) << "everything was given back";
+}
+
+TEST(BenchGpu, GivesTheCurveOfSmallCopies) {
+  NEEDS_NODE_0();
+  auto options = small();
+  options.quick = false;
+  const auto a = measure("gpus=0000:18:00.0", system_with(kOne), options);
+  std::set<std::uint64_t> sizes;
+  for (const auto& m : a.measurements)
+    if (m.metric == Metric::kSmallDeviceToHost) sizes.insert(*m.bytes);
+  EXPECT_THAT(sizes, testing::ElementsAre(8, 64, 512, 4096, 32768, 262144, 1048576));
+}
+
+TEST(BenchGpu, MeasuresPairsWithAndWithoutAccess) {
+  NEEDS_NODE_0();
+  const Fake fake;
+  const auto a = measure("gpus=0000:18:00.0,0000:98:00.0;peer=1", system_with(kTwo), small());
+  ASSERT_TRUE(a.done) << a.done.error().message;
+  EXPECT_NEAR(figure(a, Metric::kPeerWrite, false), 20, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kPeerWrite, true), 200, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kPeerRead, true), 200, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kPeerBidirectional, true), 400, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kPeerLatency), 700, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kPeerWrite, true, Together::kRing), 200, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kHostToDevice, {}, Together::kAllGpus), 50, 0.01);
+  EXPECT_EQ(fake.live(), 0);
+}
+
+TEST(BenchGpu, SaysWhereThereIsNoPeerAccess) {
+  NEEDS_NODE_0();
+  const auto a = measure("gpus=0000:18:00.0,0000:98:00.0", system_with(kTwo), small());
+  ASSERT_TRUE(a.done);
+  EXPECT_NEAR(figure(a, Metric::kPeerWrite, false), 20, 0.01);
+  ASSERT_NE(find(a, Metric::kPeerWrite, true), nullptr);
+  EXPECT_EQ(find(a, Metric::kPeerWrite, true)->skipped, "the driver allows no peer access between them");
+}
+
+TEST(BenchGpu, TakesHipForCopies) {
+  NEEDS_NODE_0();
+  const Fake fake;
+  const auto a = measure("gpus=0000:18:00.0,0000:98:00.0;peer=1", system_with(kTwo), small(), true);
+  ASSERT_TRUE(a.done) << a.done.error().message;
+  EXPECT_NEAR(figure(a, Metric::kHostToDevice), 50, 0.01);
+  EXPECT_NEAR(figure(a, Metric::kPeerWrite, true), 200, 0.01);
+  EXPECT_THAT(find(a, Metric::kSmHostToDevice)->skipped, HasSubstr("copies only"));
+  EXPECT_EQ(fake.live(), 0);
+}
+
+TEST(BenchGpu, DoesNotTrustCopiesThatChangeTheData) {
+  NEEDS_NODE_0();
+  const auto a = measure("gpus=0000:18:00.0;damage=1", system_with(kOne), small());
+  ASSERT_FALSE(a.done);
+  EXPECT_EQ(a.done.error().message, "copy to GPU 0 and back: the data came back changed");
+}
+
+TEST(BenchGpu, NeedsTheMachinesGpus) {
+  const auto a = measure("gpus=0000:77:00.0", system_with(kOne), small());
+  ASSERT_FALSE(a.done);
+  EXPECT_EQ(a.done.error().kind, Error::Kind::kUnsupported);
+  EXPECT_EQ(a.done.error().message, "measure GPUs: CUDA shows none of the wanted ones");
+}
+
+/// An Error or a reason that names what failed.
+void expect_told(const Answer& a, const std::string& words, const std::string& context) {
+  bool told = !a.done && a.done.error().message.find(words) != std::string::npos;
+  for (const auto& m : a.measurements) told = told || m.skipped.find(words) != std::string::npos;
+  EXPECT_TRUE(told) << context << (a.done ? ": no error" : ": " + a.done.error().message);
+}
+
+TEST(BenchGpu, TellsEachFunctionThatFailsAndLeaksNothing) {
+  NEEDS_NODE_0();
+  const Fake fake;
+  const struct {
+    bool hip;
+    std::vector<const char*> functions;
+  } runtimes[] = {
+      {false,
+       {"cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetPCIBusId", "cuDeviceGetAttribute",
+        "cuDevicePrimaryCtxRetain", "cuCtxSetCurrent", "cuMemAlloc_v2", "cuMemHostRegister_v2", "cuMemHostGetDevicePointer_v2",
+        "cuStreamCreate", "cuStreamSynchronize", "cuEventCreate", "cuEventRecord", "cuEventElapsedTime", "cuMemcpyAsync",
+        "cuDeviceCanAccessPeer", "cuCtxEnablePeerAccess", "cuModuleLoadData", "cuModuleGetFunction", "cuLaunchKernel"}},
+      {true,
+       {"hipInit", "hipGetDeviceCount", "hipDeviceGetPCIBusId", "hipDeviceGetName", "hipDeviceGetAttribute", "hipSetDevice", "hipMalloc",
+        "hipHostRegister", "hipHostGetDevicePointer", "hipStreamCreateWithFlags", "hipStreamSynchronize", "hipEventCreate",
+        "hipEventRecord", "hipEventElapsedTime", "hipMemcpyAsync", "hipDeviceCanAccessPeer", "hipDeviceEnablePeerAccess"}}};
+  for (const auto& runtime : runtimes)
+    for (const std::string function : runtime.functions) {
+      const auto a = measure("gpus=0000:18:00.0,0000:98:00.0;peer=1;fail=" + function + ":2", system_with(kTwo), small(), runtime.hip);
+      expect_told(a, "call " + function + ": ", function);
+      EXPECT_EQ(fake.live(), 0) << function;
+    }
+}
+
+TEST(BenchGpu, LeaksNothingWhicheverCallFails) {
+  NEEDS_NODE_0();
+  const Fake fake;
+  const std::string gpus = "gpus=0000:18:00.0,0000:98:00.0;peer=1";
+  ASSERT_TRUE(measure(gpus, system_with(kTwo), small()).done);
+  const int calls = fake.calls();
+  // All of the first sixty (preparing), then about forty spread over the rest.
+  for (int at = 1; at < calls; at += at < 60 ? 1 : 1 + calls / 40) {
+    const auto a = measure(gpus + ";fail_at=" + std::to_string(at) + ":999", system_with(kTwo), small());
+    ASSERT_EQ(fake.live(), 0) << "call " << at << " of " << calls;
+  }
+}
+
+// ---- in a child -----------------------------------------------------------------------------------------------------------
+
+Result<GpuReport> in_child(const std::string& config, const GpuLibraries& libraries = {FAKE_GPU, "libno-hip.so"}) {
+  setenv("NUMAPIN_FAKE_GPU", config.c_str(), 1);
+  return bench_gpu_in_child(system_with(kOne), small(), libraries, std::chrono::seconds(1), {}, [](double, std::string_view) {});
+}
+
+TEST(BenchGpuChild, BringsTheFiguresOver) {
+  NEEDS_NODE_0();
+  const auto report = in_child("gpus=0000:18:00.0");
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_THAT(report->notes, testing::IsEmpty());
+  ASSERT_FALSE(report->measurements.empty());
+  EXPECT_NEAR(*median(report->measurements.front()), 50, 0.01);
+}
+
+TEST(BenchGpuChild, GivesUpOnADriverThatHangs) {
+  NEEDS_NODE_0();
+  const auto report = in_child("gpus=0000:18:00.0;hang=cuMemAlloc_v2");
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().message, "measure GPUs: the driver has not come back from cuMemAlloc_v2 for 1 s");
+}
+
+TEST(BenchGpuChild, KeepsWhatWasMeasuredBeforeTheDriverCrashed) {
+  NEEDS_NODE_0();
+  const auto report = in_child("gpus=0000:18:00.0;crash=cuLaunchKernel");
+  ASSERT_FALSE(report) << "the first copies are behind a kernel already";
+  EXPECT_EQ(report.error().message,
+            "measure GPUs: the process that uses the driver ended in cuLaunchKernel: Segmentation fault");
+  const auto two = [] {
+    setenv("NUMAPIN_FAKE_GPU", "gpus=0000:18:00.0,0000:98:00.0;peer=1;crash=cuDeviceCanAccessPeer", 1);
+    return bench_gpu_in_child(system_with(kTwo), small(), {FAKE_GPU, ""}, std::chrono::seconds(1), {}, [](double, std::string_view) {});
+  }();
+  ASSERT_TRUE(two) << two.error().message;
+  EXPECT_FALSE(two->measurements.empty());
+  ASSERT_EQ(two->notes.size(), 1U);
+  EXPECT_THAT(two->notes.front(), HasSubstr("ended in cuDeviceCanAccessPeer"));
+}
+
+TEST(BenchGpuChild, SaysPlainlyThatThereIsNoDriver) {
+  const auto none = in_child("", {"libno-cuda.so.1", "libno-hip.so"});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().kind, Error::Kind::kUnsupported);
+  EXPECT_THAT(none.error().message, HasSubstr("measure GPUs: no driver here"));
+  const auto no_device = in_child("gpus=");
+  ASSERT_FALSE(no_device);
+  EXPECT_EQ(no_device.error().kind, Error::Kind::kUnsupported);
+}
+
+TEST(BenchGpuChild, FallsBackToHip) {
+  NEEDS_NODE_0();
+  const auto report = in_child("gpus=0000:18:00.0", {"libno-cuda.so.1", FAKE_GPU});
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_NEAR(*median(report->measurements.front()), 50, 0.01);
+}
+
+}  // namespace
+}  // namespace numapin
