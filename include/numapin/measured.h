@@ -109,6 +109,12 @@ std::optional<double> measured_gpu(const Measured& m, Metric metric, NodeId memo
 std::optional<double> measured_peer(const Measured& m, Metric metric, int gpu, int peer_gpu,
                                     Together together = Together::kAlone);
 
+/// The node that the GPU is nearest to by the latency of its own loads; nothing unless it is clearly one (5 %).
+std::optional<NodeId> measured_node(const Measured& m, int gpu);
+/// Fills the nodes of GPUs that no source tells with the measured ones (Source::kMeasured); where a source tells another
+/// node than the measured, that is a Disagreement and the source is kept.
+void apply_measured(const Measured& m, System& s);
+
 /// Schema "numapin/measured/1" (docs/bench.md), two-space indented, newline at the end.
 std::string to_json(const Measured& m);
 /// Reads it back. Unknown keys are skipped; a wrong value is kBadInput with its JSON pointer.

@@ -67,7 +67,7 @@ Sample move_once(char* data, CpuId from, CpuId to) {
 Result<std::vector<Measurement>> bench_cores(const System& s, bool quick, const BenchProgress& progress) {
   const auto cpus = cores_of_all(s);
   if (cpus.size() < 2) return fail(Error::Kind::kUnsupported, "measure core to core: only one core may be used");
-  const SamplePlan plan{quick ? 2 : 3, 2, 0.05};
+  const SamplePlan plan{quick ? 2 : 3, 2, 0.05, 4};
   const double pairs = static_cast<double>(cpus.size() * (cpus.size() - 1)) / 2;
   double done = 0;
   std::vector<Measurement> out;
@@ -99,7 +99,7 @@ std::vector<Measurement> bench_migration(const System& s, bool quick) {
       m.cpu = leaving.front();
       m.peer_cpu = arriving.front();
       m.bytes = kWorkingSet;
-      take_samples(m, quick ? kQuick : SamplePlan{15, 5, 0.1}, [&] { return move_once(data, *m.cpu, *m.peer_cpu); });
+      take_samples(m, quick ? kQuick : SamplePlan{15, 5, 0.1, 2}, [&] { return move_once(data, *m.cpu, *m.peer_cpu); });
       out.push_back(std::move(m));
     }
   return out;

@@ -111,7 +111,7 @@ struct Device {
 class GpuRun {
  public:
   GpuRun(const System& s, GpuRuntime& r, const GpuBench& o, const LookAgain& look, const BenchProgress& p, const TakeMeasurement& t)
-      : s_(s), r_(r), o_(o), look_again_(look), progress_(p), take_(t), plan_(o.quick ? kQuick : SamplePlan{5, 3, 0.02}) {
+      : s_(s), r_(r), o_(o), look_again_(look), progress_(p), take_(t), plan_(o.quick ? SamplePlan{3, 1, 0, 1} : SamplePlan{5, 1, 0, 1}) {
     nodes_ = dram_nodes(s.machine);
     if (s.allowance.mems) nodes_ &= *s.allowance.mems;
     if (o.nodes) nodes_ &= *o.nodes;

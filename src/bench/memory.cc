@@ -88,7 +88,7 @@ constexpr Metric kStreams[] = {Metric::kRead, Metric::kWrite, Metric::kCopy, Met
 class MemoryRun {
  public:
   MemoryRun(const System& s, const FileTree& tree, const MemoryBench& o, const BenchProgress& progress)
-      : s_(s), tree_(tree), o_(o), progress_(progress), plan_(o.quick ? kQuick : kFull), seconds_(o.quick ? 0.01 : 0.03) {
+      : s_(s), tree_(tree), o_(o), progress_(progress), plan_(o.quick ? kQuick : kFull), seconds_(o.quick ? 0.005 : 0.01) {
     for (const NodeId node : wanted(cpu_nodes(s.machine)))
       if (auto cpus = cpus_to_measure(s, node); !cpus.empty()) cpus_.emplace(node, std::move(cpus));
     memory_ = wanted(dram_nodes(s.machine));
@@ -212,7 +212,7 @@ class MemoryRun {
     });
     out_.push_back(std::move(m));
   }
-  std::uint64_t loads() const { return o_.quick ? 50'000 : 200'000; }
+  std::uint64_t loads() const { return 20'000; }
 
   /// Latency while the node's other CPUs read memory of the same node, the slower the longer they pause between 4 KiB.
   void measure_loaded(NodeId cpu, const NodeBuffer& buffer, void*& at, std::uint64_t chased) {
@@ -242,7 +242,7 @@ class MemoryRun {
     const StreamLoop read = fastest_.at(Metric::kRead)->read;
     const int preempted = team.run([&](int i) {
       if (i == 0) {
-        at = chase(at, loads() / 2, ns);
+        at = chase(at, loads(), ns);
         stop.store(true, std::memory_order_relaxed);
       } else {
         rates[static_cast<std::size_t>(i) - 1] = read_with_pauses(walks[static_cast<std::size_t>(i) - 1], read, pause, stop);

@@ -17,7 +17,7 @@ void take_samples(Measurement& m, const SamplePlan& plan, const std::function<Sa
   }
   std::vector<Sample> all;
   const auto clean = [&] { return std::count_if(all.begin(), all.end(), [](const Sample& s) { return !s.disturbed; }); };
-  while (clean() < plan.samples && static_cast<int>(all.size()) < 2 * plan.samples) all.push_back(take());
+  while (clean() < plan.samples && static_cast<int>(all.size()) < plan.patience * plan.samples) all.push_back(take());
   const bool enough = clean() >= plan.samples;
   for (const auto& sample : all)
     if (!enough || !sample.disturbed) m.samples.push_back(sample.value);

@@ -13,14 +13,16 @@ struct Sample {
 };
 
 struct SamplePlan {
-  int samples = 7;
-  int most_warm_ups = 5;      ///< clocks rise, pages enter the TLB
-  double settled = 0.03;      ///< warm-up ends when two in a row differ by less
+  int samples = 15;
+  int most_warm_ups = 20;  ///< clocks rise, pages enter the TLB
+  double settled = 0.03;   ///< warm-up ends when two in a row differ by less
+  int patience = 4;        ///< at most so many times `samples` are taken
 };
-constexpr SamplePlan kFull{}, kQuick{3, 2, 0.05};
+/// Many short samples: on a busy machine a long one is always cut by somebody, of short ones some are whole.
+constexpr SamplePlan kFull{}, kQuick{5, 5, 0.05, 4};
 
-/// Takes samples into m.samples. Disturbed ones are taken again, up to as many again as were wanted; where that is not
-/// enough the disturbed ones are in, and m.disturbed says how many.
+/// Takes samples into m.samples. Disturbed ones are taken again while patience lasts; where that is not enough the
+/// disturbed ones are in, and m.disturbed says how many.
 void take_samples(Measurement& m, const SamplePlan& plan, const std::function<Sample()>& take);
 
 }  // namespace numapin

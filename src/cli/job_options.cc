@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/numbers.h"
+#include "cli/measured_file.h"
 #include "cli/options.h"
 #include "cli/session.h"
 #include "gpu/nvml.h"
@@ -102,11 +103,13 @@ void add_job_options(CLI::App& app, JobOptions& o) {
                                          "NUMAPIN_RANK_GPU tells which is its own")
       ->check(one_of({"own", "all"}))->type_name("WORD")->group(kWhere);
   app.add_option("--machine", o.machine, "Plan for this recorded or built-in machine")->type_name("FILE|NAME");
+  add_measured_option(app, o.measured);
 }
 
 Result<PlannedJob> plan_job(const JobOptions& o, const Session& session) {
   NUMAPIN_TRY(auto job, read_job(o));
   NUMAPIN_TRY(auto system, session.system(o.machine));
+  NUMAPIN_TRY(const auto measured, read_measured(o.measured, system));
   GpuChoice choice;
   const bool without_gpus = o.gpu.empty() && (o.gpus == "none" || (o.processes > 0 && o.gpus == "all"));
   if (!without_gpus) {

@@ -22,7 +22,7 @@ struct JobOptions {
   int processes_per_gpu = 1;
   std::string cpus = "exclusive", smt = "on", memory, profile, worker_cores, visible = "own";
   int reserve = 0;
-  std::string machine;
+  std::string machine, measured;
 };
 
 void add_job_options(CLI::App& app, JobOptions& o);

@@ -13,7 +13,7 @@ CLI::Option* add_measured_option(CLI::App& app, std::string& file) {
       ->type_name("FILE");
 }
 
-Result<std::optional<Measured>> read_measured(const std::string& file, const Machine& machine) {
+Result<std::optional<Measured>> read_measured(const std::string& file, System& system) {
   if (file.empty()) return std::optional<Measured>();
   std::ifstream in(file, std::ios::binary);
   std::ostringstream text;
@@ -21,9 +21,10 @@ Result<std::optional<Measured>> read_measured(const std::string& file, const Mac
   if (!in) return bad_input("read " + file + ": " + std::strerror(errno));
   auto measured = measured_from_json(text.str());
   if (!measured) return bad_input("use " + file + ": " + measured.error().message, measured.error().hint);
-  if (const auto why = mismatch(*measured, machine); !why.empty())
+  if (const auto why = mismatch(*measured, system.machine); !why.empty())
     return bad_input("use " + file + ": it was measured on another machine, or this one has changed: " + why,
                      "measure this one: numapin bench --out " + file);
+  apply_measured(*measured, system);
   return std::optional<Measured>(std::move(*measured));
 }
 

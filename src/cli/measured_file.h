@@ -16,7 +16,8 @@ class Option;
 namespace numapin::cli {
 
 CLI::Option* add_measured_option(CLI::App& app, std::string& file);
-/// The report in `file`; nothing where `file` is "". Error: not readable, not such a report, or of another machine.
-Result<std::optional<Measured>> read_measured(const std::string& file, const Machine& machine);
+/// The report in `file`; nothing where `file` is "". Its facts are applied to `system`. Error: not readable, not such a
+/// report, or of another machine.
+Result<std::optional<Measured>> read_measured(const std::string& file, System& system);
 
 }  // namespace numapin::cli

@@ -5,16 +5,18 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/measured_file.h"
 #include "cli/options.h"
 #include "cli/session.h"
 #include "numapin/sources.h"
+#include "render/measured.h"
 #include "render/topo.h"
 
 namespace numapin::cli {
 namespace {
 
 struct TopoOptions {
-  std::string machine;
+  std::string machine, measured;
   bool matrix = false, hardware = false, json = false, unicode = false;
 };
 
@@ -28,8 +30,10 @@ int list_machines(Session& s) {
 
 int run_topo(Session& s, const TopoOptions& options) {
   if (options.machine == "list") return list_machines(s);
-  const auto system = s.system(options.machine);
+  auto system = s.system(options.machine);
   if (!system) return s.report(system.error());
+  const auto measured = read_measured(options.measured, *system);
+  if (!measured) return s.report(measured.error());
   if (options.json) {
     s.out << to_json(*system);
   } else if (options.matrix) {
@@ -39,6 +43,7 @@ int run_topo(Session& s, const TopoOptions& options) {
   } else {
     const TextStyle style{s.width, options.unicode || s.unicode_out, s.color_out};
     s.out << topo_text(*system, style);
+    if (*measured) s.out << '\n' << measured_tables(**measured, style);
   }
   return kDone;
 }
@@ -53,6 +58,7 @@ Runner add_topo(CLI::App& app) {
   matrix->excludes(hardware)->excludes(json);
   hardware->excludes(json);
   add_machine_option(app, options->machine);
+  add_measured_option(app, options->measured);
   app.add_flag("--unicode", options->unicode, "Draw with box characters even where the output is not a UTF-8 terminal");
   set_examples(app,
                "  numapin topo                                 # this machine\n"

@@ -182,18 +182,14 @@ std::string copy_sentence(const Measured& m, double& worst) {
   return join(parts, "; ");
 }
 
-/// Where the kernel does not say a GPU's node, the fastest memory does; only where it is clearly the fastest.
+/// GPUs whose node nobody tells, by the fastest memory.
 std::string unknown_nodes_sentence(const Measured& m) {
   std::string text;
   for (const auto& gpu : m.gpus) {
-    if (!gpu.nodes.empty()) continue;
-    std::vector<std::pair<double, NodeId>> latencies;
-    for (const NodeId node : m.memory_nodes)
-      if (const auto ns = measured_gpu(m, Metric::kGpuReadsHost, node, gpu.index)) latencies.emplace_back(*ns, node);
-    std::sort(latencies.begin(), latencies.end());
-    if (latencies.size() < 2 || latencies[1].first / latencies[0].first < 1 + kNoise) continue;
-    text += fmt::format(" Nobody says which node GPU {} is near to; by latency it is node {} ({:.0f} against {:.0f} ns).",
-                        gpu.index, number(latencies[0].second), latencies[0].first, latencies[1].first);
+    const auto node = measured_node(m, gpu.index);
+    if (!gpu.nodes.empty() || !node) continue;
+    text += fmt::format(" Nobody says which node GPU {} is near to; by latency it is node {}: --measured tells other commands.",
+                        gpu.index, number(*node));
   }
   return text;
 }

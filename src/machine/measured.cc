@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "machine/devices.h"
+
 namespace numapin {
 namespace {
 
@@ -119,6 +121,30 @@ std::optional<double> measured_peer(const Measured& m, Metric metric, int gpu, i
     if (found) return found;
   }
   return std::nullopt;
+}
+
+std::optional<NodeId> measured_node(const Measured& m, int gpu) {
+  constexpr double kClearly = 1.05;
+  std::vector<std::pair<double, NodeId>> by_latency;
+  for (const NodeId node : m.memory_nodes)
+    if (const auto ns = measured_gpu(m, Metric::kGpuReadsHost, node, gpu)) by_latency.emplace_back(*ns, node);
+  std::sort(by_latency.begin(), by_latency.end());
+  if (by_latency.size() < 2 || by_latency[1].first < kClearly * by_latency[0].first) return std::nullopt;
+  return by_latency[0].second;
+}
+
+void apply_measured(const Measured& m, System& s) {
+  for (auto& gpu : s.machine.gpus) {
+    const auto node = measured_node(m, gpu.index);
+    if (!node) continue;
+    if (!gpu.numa_nodes) {
+      gpu.numa_nodes = {NodeSet::of(*node), Source::kMeasured};
+    } else if (!gpu.numa_nodes->contains(*node)) {
+      s.disagreements.push_back({subject_of(gpu) + " numa_nodes",
+                                 fmt::format("{} ({})", gpu.numa_nodes->to_list(), to_string(gpu.numa_nodes.source)),
+                                 fmt::format("{} ({})", number(*node), to_string(Source::kMeasured))});
+    }
+  }
 }
 
 std::string mismatch(const Measured& measured, const Machine& machine) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace numapin {
 namespace {
 
@@ -80,6 +82,36 @@ TEST(MeasuredLookup, KeepsApartWhatRanAloneAndTogether) {
 TEST(MeasuredLookup, FallsBackToTheWayThroughTheHost) {
   EXPECT_EQ(measured_peer(report(), Metric::kPeerRead, 0, 1), 20.5);
   EXPECT_EQ(measured_peer(report(), Metric::kPeerRead, 1, 0), std::nullopt);
+}
+
+TEST(ApplyMeasured, FillsTheNodeThatNobodyTellsAndKeepsTheOthers) {
+  Measured m = report();
+  for (const auto& [node, ns] : std::map<int, double>{{0, 1500}, {1, 1200}, {2, 1510}})
+    m.measurements.push_back(copy(Metric::kGpuReadsHost, node, 0, Together::kAlone, ns));
+  EXPECT_EQ(measured_node(m, 0), NodeId{1});
+  EXPECT_EQ(measured_node(m, 1), std::nullopt);
+  System s;
+  s.machine.gpus = {Gpu{}};
+  apply_measured(m, s);
+  EXPECT_EQ(s.machine.gpus[0].numa_nodes->to_list(), "1");
+  EXPECT_EQ(s.machine.gpus[0].numa_nodes.source, Source::kMeasured);
+  EXPECT_TRUE(s.disagreements.empty());
+  s.machine.gpus[0].numa_nodes = {NodeSet{0}, Source::kSysfs};
+  apply_measured(m, s);
+  EXPECT_EQ(s.machine.gpus[0].numa_nodes->to_list(), "0") << "a statement is kept";
+  EXPECT_THAT(s.disagreements, testing::ElementsAre(Disagreement{"gpu 0 numa_nodes", "0 (sysfs)", "1 (measured)"}));
+  s.machine.gpus[0].numa_nodes = {NodeSet{0, 1}, Source::kSysfs};
+  s.disagreements.clear();
+  apply_measured(m, s);
+  EXPECT_TRUE(s.disagreements.empty());
+}
+
+TEST(MeasuredNode, IsUnknownWhereTheDifferenceIsNoise) {
+  Measured m = report();
+  m.measurements.push_back(copy(Metric::kGpuReadsHost, 0, 0, Together::kAlone, 1200));
+  EXPECT_EQ(measured_node(m, 0), std::nullopt) << "nothing to compare with";
+  m.measurements.push_back(copy(Metric::kGpuReadsHost, 1, 0, Together::kAlone, 1230));
+  EXPECT_EQ(measured_node(m, 0), std::nullopt);
 }
 
 TEST(MeasuredJson, ComesBackEqual) {

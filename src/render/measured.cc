@@ -124,7 +124,14 @@ std::string tlb_lines(const Measured& m) {
   return text;
 }
 
-std::string loaded_lines(const Measured& m) {
+/// "first: point, point," over as many lines as needed; "" without points.
+std::string listed(const std::string& first, std::vector<std::string> points, const TextStyle& style) {
+  if (points.empty()) return "";
+  for (std::size_t i = 0; i + 1 < points.size(); ++i) points[i] += ",";
+  return flow(first, "    ", points, " ", static_cast<std::size_t>(style.width));
+}
+
+std::string loaded_lines(const Measured& m, const TextStyle& style) {
   std::string text;
   for (const NodeId cpu : m.cpu_nodes)
     for (const NodeId memory : m.memory_nodes) {
@@ -133,8 +140,7 @@ std::string loaded_lines(const Measured& m) {
         if (x.metric == Metric::kLoadedLatency && x.cpu_node == cpu && x.memory_node == memory && !x.samples.empty())
           points.push_back(fmt::format("{:.0f} ns at {:.1f} GB/s", *median(x), x.load_gb_per_s.value_or(0)));
       std::reverse(points.begin(), points.end());  // from light to heavy
-      if (!points.empty())
-        text += flow(fmt::format("  node {} with memory of node {}: ", number(cpu), number(memory)), "    ", points, ", ", 100);
+      text += listed(fmt::format("  node {} with memory of node {}: ", number(cpu), number(memory)), points, style);
     }
   return text;
 }
@@ -180,12 +186,8 @@ std::string memory_tables(const Measured& m, const TextStyle& style) {
         rows.push_back(pair_row(m, cpu, memory));
   std::string text;
   if (!rows.empty()) {
-    text += heading("memory", "(GB/s of 1e9 bytes, all cores of the node; latency of dependent loads)", style);
-    text += table({"  CPUs", "memory", "read", "write", "copy", "triad", "1 core", "latency", "read/local", "lat/local"},
-                  [&] {
-                    for (auto& row : rows) row[0] = cell("  " + row[0].text());
-                    return rows;
-                  }(),
+    text += heading("memory", "(GB/s of all cores and of one; /loc: against the node's own)", style);
+    text += table({"CPUs", "memory", "read", "write", "copy", "triad", "1 core", "latency", "read/loc", "lat/loc"}, rows,
                   static_cast<std::size_t>(style.width));
   }
   if (m.cpu_nodes.size() > 1 || m.memory_nodes.size() > 1) {
@@ -198,7 +200,7 @@ std::string memory_tables(const Measured& m, const TextStyle& style) {
     }
   }
   text += section("pages", "", tlb_lines(m), style);
-  text += section("latency under load", "", loaded_lines(m), style);
+  text += section("latency under load", "", loaded_lines(m, style), style);
   text += section("a thread that moves to another node", "", migration_lines(m), style);
   text += core_map(m, style);
   text += section("not measured", "", skipped_pairs(m), style);
@@ -222,7 +224,7 @@ std::string host_gpu_table(const Measured& m, const TextStyle& style) {
       });
       if (!down || down->samples.empty()) continue;
       const bool near = std::find(gpu.nodes.begin(), gpu.nodes.end(), node) != gpu.nodes.end();
-      std::vector<Cell> row{cell(fmt::format("  GPU {}", gpu.index)), cell(fmt::format("node {}{}", number(node), near ? " near" : ""))};
+      std::vector<Cell> row{cell(fmt::format("GPU {}", gpu.index)), cell(fmt::format("node {}{}", number(node), near ? " near" : ""))};
       for (const Metric metric : {Metric::kHostToDevice, Metric::kDeviceToHost, Metric::kBidirectional, Metric::kSmHostToDevice,
                                   Metric::kSmDeviceToHost, Metric::kPageableHostToDevice, Metric::kGpuReadsHost})
         row.push_back(cell(gpu_row_figure(m, metric, node, gpu.index)));
@@ -231,14 +233,14 @@ std::string host_gpu_table(const Measured& m, const TextStyle& style) {
       rows.push_back(std::move(row));
     }
   if (rows.empty()) return "";
-  std::vector<std::string> names{"  GPU", "memory", "H2D", "D2H", "both", "SM reads", "SM writes", "pageable", "latency"};
+  std::vector<std::string> names{"GPU", "memory", "H2D", "D2H", "both", "SM reads", "SM writes", "pageable", "latency"};
   if (m.gpus.size() > 1) names.push_back("H2D, all GPUs");
   names.push_back("H2D link");
   return heading("host and GPU", "(GB/s of 1e9 bytes, pinned memory of the node)", style) +
          table(names, rows, static_cast<std::size_t>(style.width));
 }
 
-std::string small_copies(const Measured& m) {
+std::string small_copies(const Measured& m, const TextStyle& style) {
   std::string text;
   for (const Metric metric : {Metric::kSmallHostToDevice, Metric::kSmallDeviceToHost})
     for (const auto& gpu : m.gpus)
@@ -248,9 +250,8 @@ std::string small_copies(const Measured& m) {
           if (x.metric == metric && x.gpu == gpu.index && x.memory_node == node && !x.samples.empty())
             points.push_back(fmt::format("{} {:.1f} us", x.bytes.value_or(0) < 1024 ? fmt::format("{} B", x.bytes.value_or(0)) : size_text(*x.bytes),
                                          *median(x) / 1000));
-        if (points.empty()) continue;
-        text += flow(fmt::format("  {} GPU {}, node {}: ", metric == Metric::kSmallHostToDevice ? "to" : "from", gpu.index, number(node)),
-                     "    ", points, ", ", 100);
+        text += listed(fmt::format("  {} GPU {}, node {}: ", metric == Metric::kSmallHostToDevice ? "to" : "from", gpu.index, number(node)),
+                       points, style);
       }
   return text;
 }
@@ -280,7 +281,7 @@ std::string gpu_skips(const Measured& m) {
 
 std::string gpu_tables(const Measured& m, const TextStyle& style) {
   std::string text = host_gpu_table(m, style);
-  text += section("small copies", "(time until the CPU sees it done)", small_copies(m), style);
+  text += section("small copies", "(time until the CPU sees it done)", small_copies(m, style), style);
   const struct {
     Metric metric;
     Together together;
@@ -296,11 +297,13 @@ std::string gpu_tables(const Measured& m, const TextStyle& style) {
   return text;
 }
 
+std::string measured_tables(const Measured& m, const TextStyle& style) {
+  const auto memory = memory_tables(m, style), gpus = gpu_tables(m, style);
+  return memory + (memory.empty() || gpus.empty() ? "" : "\n") + gpus;
+}
+
 std::string measured_text(const Measured& m, const std::string& verdict, const std::string& command, const TextStyle& style) {
-  std::string text = memory_tables(m, style);
-  const auto gpus = gpu_tables(m, style);
-  if (!text.empty() && !gpus.empty()) text += "\n";
-  text += gpus;
+  std::string text = measured_tables(m, style);
   for (const auto& note : m.notes) text += "note: " + clean(note) + "\n";
   const auto words = split_words(verdict);
   text += "\n" + flow("", "", {words.begin(), words.end()}, " ", static_cast<std::size_t>(style.width));

@@ -8,6 +8,8 @@
 
 namespace numapin {
 
+/// The tables alone: host memory, then GPUs.
+std::string measured_tables(const Measured& m, const TextStyle& style);
 /// Tables of all that was measured; sections without figures are left out. `verdict` and `command` end it.
 std::string measured_text(const Measured& m, const std::string& verdict, const std::string& command, const TextStyle& style);
 
