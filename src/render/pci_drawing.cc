@@ -5,49 +5,12 @@
 #include <algorithm>
 
 #include "render/layout.h"
+#include "render/pci_tree.h"
 
 namespace numapin {
 namespace {
 
 constexpr std::string_view kGreen = "\033[32m", kYellow = "\033[33m", kPlain = "\033[0m";
-
-/// A bridge, a host bridge (no `bridge`), or a device (`device`).
-struct Branch {
-  std::string key;
-  const PciDevice* bridge = nullptr;
-  const DrawnDevice* device = nullptr;
-  std::vector<Branch> below;
-};
-
-Branch& child(Branch& parent, const std::string& key, const PciDevice* bridge) {
-  for (auto& b : parent.below) {
-    if (b.key == key && b.device == nullptr) return b;
-  }
-  return parent.below.emplace_back(Branch{key, bridge, nullptr, {}});
-}
-
-void insert(Branch& root, const Machine& m, const DrawnDevice& device) {
-  Branch* at = &root;
-  const auto* pci = device.address ? find_pci(m, *device.address) : nullptr;
-  if (pci != nullptr) {
-    if (!pci->host_bridge.empty()) at = &child(*at, pci->host_bridge, nullptr);
-    auto above = upstream(m, *pci);
-    std::reverse(above.begin(), above.end());
-    for (const auto* bridge : above) at = &child(*at, bridge->address.to_string(), bridge);
-  }
-  at->below.push_back({device.name, nullptr, &device, {}});
-}
-
-/// A bridge that leads to one thing only says nothing: that thing takes its place.
-void collapse(Branch& branch) {
-  for (auto& b : branch.below) {
-    collapse(b);
-    if (b.device == nullptr && b.below.size() == 1) {
-      Branch only = std::move(b.below.front());
-      b = std::move(only);
-    }
-  }
-}
 
 /// What a line holds, before columns are aligned.
 struct Line {
@@ -57,12 +20,7 @@ struct Line {
   bool is_gpu = false, is_device = false;
 };
 
-std::string bridge_name(const Branch& branch) {
-  if (branch.bridge == nullptr) return "host bridge " + clean(branch.key);
-  return fmt::format("{} {}", branch.bridge->parent ? "switch" : "root port", branch.key);
-}
-
-Line line_of(const Machine& m, const Branch& branch) {
+Line line_of(const Machine& m, const PciBranch& branch) {
   Line line;
   if (branch.device == nullptr) {
     line.fields = {bridge_name(branch)};
@@ -81,7 +39,7 @@ Line line_of(const Machine& m, const Branch& branch) {
   return line;
 }
 
-void collect(const Machine& m, const Branch& branch, const std::string& strokes, const TextStyle& style,
+void collect(const Machine& m, const PciBranch& branch, const std::string& strokes, const TextStyle& style,
              std::vector<Line>& lines) {
   for (std::size_t i = 0; i < branch.below.size(); ++i) {
     const bool last = i + 1 == branch.below.size();
@@ -166,9 +124,7 @@ std::string bottleneck_text(const Machine& m, const PciDevice& device) {
 
 std::string draw_pci(const Machine& m, const std::vector<DrawnDevice>& devices, std::string_view indent,
                      const TextStyle& style) {
-  Branch root;
-  for (const auto& device : devices) insert(root, m, device);
-  collapse(root);
+  const auto root = pci_tree(m, devices);
   std::vector<Line> lines;
   collect(m, root, std::string(indent), style, lines);
   const auto width = static_cast<std::size_t>(style.width);

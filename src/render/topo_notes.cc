@@ -37,23 +37,29 @@ bool idles(const Machine& m, const Gpu& gpu) {
 
 }  // namespace
 
-std::string allowance_lines(const System& s, const TextStyle& style) {
+std::vector<std::string> allowance_sentences(const System& s) {
   const auto& m = s.machine;
   const auto& a = s.allowance;
-  std::string text;
+  std::vector<std::string> sentences;
   const auto online = online_cpus(m);
   const auto where = a.cgroup.empty() || a.cgroup == "/" ? "" : fmt::format(" (cgroup {})", clean(a.cgroup));
   if (a.cpus && !a.cpus->contains(online)) {
-    text += paragraph("allowed here: ", "  ", fmt::format("CPUs {} of {}{}", short_list(*a.cpus), short_list(online), where), style);
+    sentences.push_back(fmt::format("allowed here: CPUs {} of {}{}", short_list(*a.cpus), short_list(online), where));
   }
   if (a.mems && !a.mems->contains(memory_nodes(m))) {
-    text += paragraph("allowed here: ", "  ", fmt::format("memory of nodes {} of {}{}", a.mems->to_list(), memory_nodes(m).to_list(), where), style);
+    sentences.push_back(fmt::format("allowed here: memory of nodes {} of {}{}", a.mems->to_list(), memory_nodes(m).to_list(), where));
   }
-  for (const auto& [name, value] : a.visible_env) text += paragraph("environment: ", "  ", name + "=" + clean(value), style);
+  for (const auto& [name, value] : a.visible_env) sentences.push_back("environment: " + name + "=" + clean(value));
+  return sentences;
+}
+
+std::string allowance_lines(const System& s, const TextStyle& style) {
+  std::string text;
+  for (const auto& sentence : allowance_sentences(s)) text += paragraph("", "  ", sentence, style);
   return text;
 }
 
-std::string notes(const System& s, const TextStyle& style) {
+std::vector<std::string> note_sentences(const System& s) {
   auto lines = provenance(s.machine);
   const auto& gpus = s.machine.gpus;
   if (std::any_of(gpus.begin(), gpus.end(), [&](const Gpu& g) { return idles(s.machine, g); })) {
@@ -63,6 +69,11 @@ std::string notes(const System& s, const TextStyle& style) {
     lines.push_back(fmt::format("sources disagree on {}: kept {}, other {}", clean(d.subject), clean(d.kept), clean(d.other)));
   }
   for (const auto& note : s.machine.notes) lines.push_back(clean(note));
+  return lines;
+}
+
+std::string notes(const System& s, const TextStyle& style) {
+  const auto lines = note_sentences(s);
   if (lines.empty()) return {};
   std::string text = "\n" + painted(kBold, "notes", style) + "\n";
   for (const auto& line : lines) text += paragraph("  - ", "    ", line, style);

@@ -6,44 +6,10 @@
 
 #include "base/text.h"
 #include "render/layout.h"
+#include "render/machine_words.h"
 #include "render/topo_parts.h"
 
 namespace numapin::drawing {
-namespace {
-
-/// The nearest NICs of a GPU by link class: "mlx5_0,mlx5_1 PIX"; "" where no link to one is known.
-std::string nearest_nics(const Machine& m, int gpu) {
-  std::optional<LinkKind> best;
-  std::string names;
-  for (const auto& nic : m.nics) {
-    const auto* link = find_link(m, {DeviceRef::Type::kGpu, gpu}, {DeviceRef::Type::kNic, nic.index});
-    // Only RDMA devices move GPU data by themselves; and through the CPUs' interconnect none is near.
-    if (!nic.infiniband || link == nullptr || link->kind >= LinkKind::kSys || (best && link->kind > *best)) continue;
-    if (best && link->kind < *best) names.clear();
-    best = link->kind;
-    names += (names.empty() ? "" : ",") + (nic.name.empty() ? fmt::format("NIC{}", nic.index) : clean(nic.name));
-  }
-  return best ? fmt::format("{} {}", names, to_string(*best)) : "";
-}
-
-std::string_view legend_of(LinkKind kind) {
-  switch (kind) {
-    case LinkKind::kSelf: return "itself";
-    case LinkKind::kNvlink: return "a bonded set of # NVLinks";
-    case LinkKind::kXgmi: return "AMD Infinity Fabric between GPUs";
-    case LinkKind::kC2c: return "NVLink-C2C between GPU and CPU";
-    case LinkKind::kPix: return "at most one PCIe bridge";
-    case LinkKind::kPxb: return "several PCIe bridges, no host bridge";
-    case LinkKind::kPhb: return "a PCIe host bridge (the CPU)";
-    case LinkKind::kNode: return "between PCIe host bridges of one NUMA node";
-    case LinkKind::kSys: return "across the interconnect between NUMA nodes";
-    case LinkKind::kSoc: return "across the interconnect between sockets";
-    case LinkKind::kDisconnected: return "not connected";
-  }
-  return {};
-}
-
-}  // namespace
 
 std::string distances(const Machine& m, const TextStyle& style) {
   const bool known = std::any_of(m.nodes.begin(), m.nodes.end(), [](const NumaNode& n) { return n.distances.value.has_value(); });
