@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/numbers.h"
+#include "cli/inspection.h"
 #include "cli/options.h"
 #include "cli/session.h"
 #include "numapin/process.h"
@@ -45,42 +46,9 @@ Result<std::vector<int>> find_targets(const FileTree& tree, const std::string& w
   return found;
 }
 
-struct Inspector {
-  const FileTree& tree;
-  const Machine& machine;
-  std::map<int, std::vector<int>> gpus_of;  // what the driver says
-  std::multimap<int, int> children;
-  std::set<int> seen;
-  std::vector<Inspection> list;
-
-  /// Adds the process and, `with_children`, those below it; `inherited` are the GPUs of the process above.
-  Result<void> add(int pid, int depth, bool with_children, const std::vector<int>& inherited);
-};
-
-Result<void> Inspector::add(int pid, int depth, bool with_children, const std::vector<int>& inherited) {
-  if (!seen.insert(pid).second) return {};
-  NUMAPIN_TRY(auto process, read_process(tree, pid));
-  Inspection i;
-  const auto listed = gpus_of.find(pid);
-  i.gpus = listed != gpus_of.end() ? listed->second : open_gpus(machine, process);
-  if (i.gpus.empty()) i.gpus = inherited;
-  i.depth = depth;
-  i.verdict = i.gpus.empty() ? judge_without_gpu(machine, process) : judge_placement(machine, process, i.gpus);
-  i.process = std::move(process);
-  const auto gpus = i.gpus;
-  list.push_back(std::move(i));
-  if (!with_children) return {};
-  for (auto [it, end] = children.equal_range(pid); it != end; ++it)
-    (void)add(it->second, depth + 1, true, gpus);  // it may have ended by now
-  return {};
-}
-
 Result<Inspector> inspect(const Options& o, const FileTree& tree, const Machine& machine, const GpuUsers& users) {
-  Inspector inspector{tree, machine, {}, children_by_parent(tree), {}, {}};
-  for (const auto& user : users.users) inspector.gpus_of[user.pid] = user.gpus;
-  if (o.targets.empty())
-    for (const auto& user : users.users)
-      if (user.pid != getpid()) (void)inspector.add(user.pid, 0, true, {});  // asking the driver opens the GPU too
+  auto inspector = make_inspector(tree, machine, users);
+  if (o.targets.empty()) inspector.add_users(users);
   for (const auto& target : o.targets) {
     NUMAPIN_TRY(const auto pids, find_targets(tree, target));
     for (const int pid : pids) {

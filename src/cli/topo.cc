@@ -8,6 +8,7 @@
 #include "cli/measured_file.h"
 #include "cli/options.h"
 #include "cli/session.h"
+#include "cli/write_file.h"
 #include "numapin/sources.h"
 #include "render/measured.h"
 #include "render/topo.h"
@@ -16,7 +17,7 @@ namespace numapin::cli {
 namespace {
 
 struct TopoOptions {
-  std::string machine, measured;
+  std::string machine, measured, svg;
   bool matrix = false, hardware = false, json = false, unicode = false;
 };
 
@@ -28,6 +29,18 @@ int list_machines(Session& s) {
   return kDone;
 }
 
+int write_svg(Session& s, const std::string& file, const System& system) {
+  const auto drawing = topo_svg(system);
+  if (file == "-") {
+    s.out << drawing;
+    return kDone;
+  }
+  const auto written = write_file(file, drawing, true);
+  if (!written) return s.report(written.error());
+  s.say("wrote " + file);
+  return kDone;
+}
+
 int run_topo(Session& s, const TopoOptions& options) {
   if (options.machine == "list") return list_machines(s);
   auto system = s.system(options.machine);
@@ -36,6 +49,8 @@ int run_topo(Session& s, const TopoOptions& options) {
   if (!measured) return s.report(measured.error());
   if (options.json) {
     s.out << to_json(*system);
+  } else if (!options.svg.empty()) {
+    return write_svg(s, options.svg, *system);
   } else if (options.matrix) {
     s.out << smi_topo_matrix(system->machine);
   } else if (options.hardware) {
@@ -57,6 +72,8 @@ Runner add_topo(CLI::App& app) {
   auto* json = add_json_flag(app, options->json);
   matrix->excludes(hardware)->excludes(json);
   hardware->excludes(json);
+  app.add_option("--svg", options->svg, "Draw the machine into an SVG file (-: standard output)")
+      ->type_name("FILE")->excludes(matrix)->excludes(hardware)->excludes(json);
   add_machine_option(app, options->machine);
   add_measured_option(app, options->measured);
   app.add_flag("--unicode", options->unicode, "Draw with box characters even where the output is not a UTF-8 terminal");
@@ -64,6 +81,7 @@ Runner add_topo(CLI::App& app) {
                "  numapin topo                                 # this machine\n"
                "  numapin topo --machine dgx-h100              # a DGX H100, without having one\n"
                "  nvidia-smi topo -m > table.txt; numapin topo --machine table.txt --json\n"
+               "  numapin topo --svg machine.svg               # a drawing, for a browser or a document\n"
                "  numapin topo --machine list                  # the built-in machines\n");
   return [options](Session& s) { return run_topo(s, *options); };
 }

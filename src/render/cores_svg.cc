@@ -50,11 +50,10 @@ std::vector<Group> groups_of(const Machine& m, const CpuSet& cpus) {
 
 /// How the cores of all groups are set: the same for each, so that they line up.
 struct Grid {
-  double thread_width = 0, thread_height = kThreadHeight, core_width = 0;
+  double thread_width = 0, thread_height = kThreadHeight, core_width = 0, group_width = 0;
   bool numbered = true;
   int columns = 1, groups_in_row = 1;
 
-  double group_width() const { return columns * (core_width + kCoreGap) - kCoreGap + 2 * kPad; }
   int rows(const Group& g) const { return (static_cast<int>(g.cores.size()) + columns - 1) / columns; }
   double group_height(const Group& g) const {
     return (g.label.empty() ? 0 : kLabelHeight) + rows(g) * (thread_height + kCoreGap) - kCoreGap + 2 * kPad;
@@ -79,12 +78,14 @@ Grid best_grid(const std::vector<Group>& groups, Grid grid, double width) {
   for (int in_row = 1; in_row <= static_cast<int>(groups.size()); ++in_row) {
     const double each = (width - (in_row - 1) * kGroupGap) / in_row;
     grid.groups_in_row = in_row;
+    grid.group_width = each;
     grid.columns = static_cast<int>(std::floor((each - 2 * kPad + kCoreGap) / (grid.core_width + kCoreGap)));
     if (grid.columns < 1) break;
     grid.columns = std::min(grid.columns, static_cast<int>(most_cores));
     if (!best || height_of(groups, grid) < height_of(groups, *best) - 0.5) best = grid;
   }
   if (best) return *best;
+  grid.group_width = std::max(width, grid.core_width + 2 * kPad);
   grid.columns = grid.groups_in_row = 1;  // wider than the card: one core a row
   return grid;
 }
@@ -125,9 +126,9 @@ struct Painter {
   }
 
   void group(const Group& g, double x, double y) const {
-    canvas.rect({x, y, grid.group_width(), grid.group_height(g), 5}, "card", "line");
+    canvas.rect({x, y, grid.group_width, grid.group_height(g), 5}, "card", "line");
     if (!g.label.empty()) {
-      const auto text = fitted_text(g.label, kTextSize, grid.group_width() - 2 * kPad);
+      const auto text = fitted_text(g.label, kTextSize, grid.group_width - 2 * kPad);
       canvas.text(x + kPad, y + kPad + 7, text, {.size = kTextSize, .ink = "muted"});
       y += kLabelHeight;
     }
@@ -155,7 +156,7 @@ Drawing draw_cores(const Machine& m, const CpuSet& cpus, const PlanTints& tints,
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const auto column = i % static_cast<std::size_t>(grid.groups_in_row);
     if (column == 0 && i > 0) y += std::exchange(row, 0) + kGroupGap;
-    painter.group(groups[i], static_cast<double>(column) * (grid.group_width() + kGroupGap), y);
+    painter.group(groups[i], static_cast<double>(column) * (grid.group_width + kGroupGap), y);
     row = std::max(row, grid.group_height(groups[i]));
   }
   return {width, y + row, canvas.body()};

@@ -81,17 +81,17 @@ struct CardPainter {
 
   void memory(const NumaNode& node) {
     const auto kind = kind_words(m, node);
-    const auto behind = kind.empty() ? "" : " (" + kind + ")";
-    const auto say = [&](const std::string& text) {
-      canvas.text(kPad, y + 9, fitted_text("Memory: " + text + behind, kSmall, inner()), {.size = kSmall});
-      y += 14;
+    const auto say = [&](std::vector<std::string> words) {
+      words.front().insert(0, "Memory: ");
+      if (!kind.empty()) words.push_back("(" + kind + ")");
+      phrases(words, " ", "text");
     };
-    if (!node.memory_total_bytes) return say("size unknown");
+    if (!node.memory_total_bytes) return say({"size unknown"});
     const auto total = *node.memory_total_bytes;
-    if (total == 0) return say("none");
-    if (!node.memory_free_bytes) return say(size_text(total));
+    if (total == 0) return say({"none"});
+    if (!node.memory_free_bytes) return say({size_text(total)});
     const auto used = total - std::min(*node.memory_free_bytes, total);
-    say(fmt::format("{} of {} used, {} free", size_text(used), size_text(total), size_text(*node.memory_free_bytes)));
+    say({fmt::format("{} of {} used,", size_text(used), size_text(total)), size_text(*node.memory_free_bytes) + " free"});
     constexpr double kBar = 9;
     canvas.rect({kPad, y, inner(), kBar, 4}, "track");
     const double share = static_cast<double>(used) / static_cast<double>(total);

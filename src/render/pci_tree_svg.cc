@@ -60,7 +60,9 @@ struct TreePainter {
       if (y == before) y += kGap;
     }
     if (ends.empty()) return;
-    canvas.line(trunk, from, trunk, ends.back().first, "link", trunk_width);
+    const auto* last = pci_of(*ends.back().second);
+    const double corner = last != nullptr ? thickness(last->link) / 2 : 1;
+    canvas.line(trunk, from, trunk, ends.back().first + corner, "link", trunk_width);
     for (const auto& [at, b] : ends) {
       const auto* device = pci_of(*b);
       const bool narrowed = device != nullptr && !bottleneck_text(m, *device).empty();

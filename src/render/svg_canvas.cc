@@ -22,9 +22,10 @@ double advance(unsigned char c) {
   if (c >= 0xf0 || (c >= 0xe3 && c <= 0xef)) return 1.0;  // CJK and emoji are square
   if (c >= 0xc0) return 0.7;
   if (c >= 0x80) return 0;  // continues a character
-  if (std::string_view(" .,:;/|'!ijl()[]").find(static_cast<char>(c)) != std::string_view::npos) return 0.4;
+  if (std::string_view(" .,:;/|'!Iijl()[]").find(static_cast<char>(c)) != std::string_view::npos) return 0.4;
   if (std::string_view("frt-").find(static_cast<char>(c)) != std::string_view::npos) return 0.42;
-  if (std::string_view("mwMW%@").find(static_cast<char>(c)) != std::string_view::npos) return 0.99;
+  if (std::string_view("mW%@").find(static_cast<char>(c)) != std::string_view::npos) return 0.99;
+  if (std::string_view("wM").find(static_cast<char>(c)) != std::string_view::npos) return 0.86;
   if (c >= 'A' && c <= 'Z') return 0.74;
   return 0.636;
 }

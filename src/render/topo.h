@@ -16,6 +16,9 @@ struct TextStyle {
 /// `numapin topo`: who is beside whom, then node by node, then distances, links and what is doubtful.
 std::string topo_text(const System& s, const TextStyle& style);
 
+/// The same as a drawing: one SVG element that needs nothing else, light or dark as its viewer asks.
+std::string topo_svg(const System& s);
+
 /// The table of `nvidia-smi topo -m`, byte for byte in its layout (tabs), from any source; ends with its legends.
 std::string smi_topo_matrix(const Machine& m);
 
