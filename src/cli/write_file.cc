@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -37,9 +38,26 @@ int give_name(const std::string& temporary, const std::string& path, bool replac
   return ::rename(temporary.c_str(), path.c_str()) == 0 ? 0 : errno;
 }
 
+/// A device or a pipe ("/dev/null", "/dev/stdout"): written to, never replaced. Renaming a file over it as root would
+/// take it away from everybody.
+bool is_special(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
+Result<void> write_into(const std::string& path, std::string_view text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return failed(errno, path);
+  int error = write_whole(fd, text);
+  if (::close(fd) != 0 && error == 0) error = errno;
+  if (error != 0) return failed(error, path);
+  return {};
+}
+
 }  // namespace
 
 Result<void> write_file(const std::string& path, std::string_view text, bool replace) {
+  if (is_special(path)) return write_into(path, text);
   const auto temporary = fmt::format("{}.tmp-{}", path, ::getpid());
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0) return failed(errno, path);

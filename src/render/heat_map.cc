@@ -91,7 +91,7 @@ HeatMap distance_map(const Machine& m) {
   for (const auto from : nodes) {
     for (const auto to : nodes) {
       const auto d = distance(m, from, to);
-      known = known || d;
+      known = known || (d && from != to);
       farthest = std::max(farthest, d.value_or(10));
     }
   }

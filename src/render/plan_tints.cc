@@ -1,5 +1,7 @@
 #include "render/plan_tints.h"
 
+#include <algorithm>
+
 #include "render/palette.h"
 
 namespace numapin {
@@ -9,6 +11,10 @@ PlanTints::PlanTints(const Plan& plan) {
   std::map<NodeSet, int> used;
   int rank = 0;
   for (const auto& p : plan.placements) {
+    if (p.cpus.empty()) {  // left where it is: no core to tint
+      ++rank;
+      continue;
+    }
     const int tint = used[p.near_nodes]++ % kTints;
     for (const auto cpu : p.cpus) claim(cpus_, number(cpu), rank, tint);
     for (const int gpu : p.gpus) claim(gpus_, gpu, rank, tint);
@@ -29,6 +35,10 @@ const PlanTints::Owner* PlanTints::find(const Owners& owners, int key) {
 std::optional<std::string> PlanTints::tint(const Owner* owner) {
   if (owner == nullptr) return std::nullopt;
   return "tint" + std::to_string(owner->tint);
+}
+
+bool PlanTints::any() const {
+  return std::any_of(cpus_.begin(), cpus_.end(), [](const auto& o) { return !o.second.several; });
 }
 
 std::optional<int> PlanTints::rank_of_cpu(CpuId cpu) const {

@@ -16,6 +16,7 @@ class PlanTints {
   /// "tint3"; nothing where no rank, or more than one, has it.
   std::optional<std::string> of_cpu(CpuId cpu) const { return tint(find(cpus_, number(cpu))); }
   std::optional<std::string> of_gpu(int gpu) const { return tint(find(gpus_, gpu)); }
+  bool any() const;  ///< some CPU has a tint
   /// The rank that has the CPU alone.
   std::optional<int> rank_of_cpu(CpuId cpu) const;
 

@@ -10,6 +10,7 @@
 #include "render/heat_map.h"
 #include "render/layout.h"
 #include "render/machine_words.h"
+#include "render/measured_maps.h"
 #include "render/node_card.h"
 #include "render/palette.h"
 #include "render/plan_text.h"
@@ -86,7 +87,7 @@ std::string answer(const Machine& m) {
     text = m.nodes.size() == 1 ? "No GPU, and one NUMA node: there is nothing to place."
                                : fmt::format("No GPU. {} to place programs on.", plural(m.nodes.size(), "NUMA node"));
   } else if (dram_nodes(m).size() == 1 && gpus_of_unknown_node(m).empty()) {
-    text = fmt::format("{} beside the only node with memory: no GPU is far from anything.",
+    text = fmt::format("{} beside the only node with host memory: nothing is far.",
                        m.gpus.size() > 1 ? fmt::format("All {} GPUs are", m.gpus.size()) : "The GPU is");
   } else {
     text = where_gpus_are(m);
@@ -102,13 +103,20 @@ std::string answer(const Machine& m) {
 }
 
 std::string what_to_type(const Machine& m) {
-  const auto line = [](std::string_view what, std::string_view command) {
-    return fmt::format("<p class=\"type\"><span class=\"muted\">{}</span> <code>{}</code></p>\n", what, xml_text(command));
+  std::string lines;
+  const auto add = [&](std::string_view what, std::string_view command) {
+    lines += fmt::format("<li><span class=\"muted\">{}</span> <code>{}</code></li>\n", what, xml_text(command));
   };
-  if (m.gpus.empty()) return m.nodes.size() > 1 ? line("On one node:", "numapin run --cpunodebind=0 --membind=0 -- COMMAND") : "";
-  auto text = line("Beside one GPU:", "numapin run --gpu 0 -- COMMAND");
-  if (m.gpus.size() > 1) text += line("One process per GPU:", "numapin launch -- COMMAND");
-  return text;
+  if (m.gpus.empty()) {
+    if (const auto nodes = cpu_nodes(m) & dram_nodes(m); nodes.size() > 1)
+      add("On one node:", fmt::format("numapin run --cpunodebind={0} --preferred={0} -- COMMAND", number(nodes.first())));
+  } else if (!gpus_of_unknown_node(m).empty() && m.nodes.size() > 1) {
+    add("By hand:", "numapin run --gpu 0 --cpunodebind=NODE --preferred=NODE -- COMMAND");
+  } else {
+    add("Beside one GPU:", "numapin run --gpu 0 -- COMMAND");
+    if (m.gpus.size() > 1) add("One process per GPU:", "numapin launch -- COMMAND");
+  }
+  return lines.empty() ? "" : "<ul class=\"type\">\n" + lines + "</ul>\n";
 }
 
 std::string memory_html(const Machine& m, const NumaNode& node) {
@@ -130,8 +138,9 @@ std::string node_rows(const Machine& m) {
   for (const auto& node : m.nodes) {
     if (skip.contains(node.id)) continue;
     const auto gpus = gpus_near(m, node.id);
+    const auto no_gpu = gpus_of_unknown_node(m).empty() ? "none" : "none known";
     const auto cpus = !node.cpus ? "unknown" : node.cpus->empty() ? "none" : cpus_html(*node.cpus);
-    rows += fmt::format("<tr><th scope=\"row\">node {}</th>{}{}{}</tr>\n", number(node.id), cell("GPUs", gpus.empty() ? "none" : number_list(gpus)),
+    rows += fmt::format("<tr><th scope=\"row\">node {}</th>{}{}{}</tr>\n", number(node.id), cell("GPUs", gpus.empty() ? no_gpu : number_list(gpus)),
                         cell("CPUs", cpus), cell("Memory", memory_html(m, node)));
   }
   if (rows.empty()) return {};
@@ -152,8 +161,9 @@ std::string machine_drawing(const Report& r) {
     return svg_element(draw_node_card(m, card, tints, r.system.allowance.cpus.value, width), "Drawing of " + card.title);
   };
   std::string text;
-  if (r.plan && !r.plan->placements.empty() && !m.gpus.empty())
-    text += paragraph_html("Cores have the tint of the GPU that the plan below gives them to. Lines of the PCIe tree are as thick as links are wide.", "muted");
+  if (tints.any())
+    text += paragraph_html("Cores have the tint of the GPU that the plan below gives them to. Lines of the PCIe tree are as "
+                           "thick as links are wide.", "muted");
   text += fmt::format("<div class=\"nodes{}\">\n", few ? " few" : "");
   for (const auto& card : cards) {
     if (few) {
@@ -256,6 +266,17 @@ std::string processes(const Report& r) {
   return r.process_notes.empty() ? text : text + list_html(r.process_notes);
 }
 
+std::string measured(const Report& r) {
+  if (!r.measured) return {};
+  std::string cards;
+  for (const auto& map : measured_maps(*r.measured)) cards += heat_card(map);
+  if (cards.empty()) return paragraph_html("The report of 'numapin bench' has no figure.");
+  auto text = paragraph_html(fmt::format("Medians, taken at {} by numapin {}. Strong colour is best; half as good and less has none.",
+                                         r.measured->taken_at, r.measured->numapin_version), "muted");
+  text += "<div class=\"side\">\n" + cards + "</div>\n";
+  return r.measured->notes.empty() ? text : text + list_html(r.measured->notes);
+}
+
 // ---- first screen -------------------------------------------------------------------------------------------------------
 
 /// One line each for what a reader should go and see, with a link to it.
@@ -306,6 +327,7 @@ std::string report_html(const Report& r) {
   text += section("links", "Links and distances", links(m));
   text += section("plan", "The plan: one process per GPU", plan_table(r));
   text += section("processes", "Processes that use a GPU", processes(r));
+  text += section("measured", "Measured", measured(r));
   const auto notes = note_sentences(r.system);
   text += section("notes", "Notes", notes.empty() ? "" : list_html(notes));
   return text + "</main>\n" + footer(r) + "</body>\n</html>\n";

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "numapin/machine.h"
+#include "numapin/measured.h"
 #include "numapin/plan.h"
 #include "render/inspect.h"
 
@@ -23,6 +24,8 @@ struct Report {
   /// Processes that use a GPU; nothing: nobody looked (a recorded machine).
   std::optional<std::vector<Inspection>> processes;
   std::vector<std::string> process_notes;  ///< what could not be seen
+
+  std::optional<Measured> measured;        ///< of `numapin bench`
 };
 
 /// Well-formed as XML too.

@@ -19,7 +19,8 @@ section{margin:32px 0 0}
 .muted,caption,footer{color:var(--muted)}
 .answer{font-size:19px;line-height:1.4;margin:14px 0 10px;max-width:none}
 code,.mono{font-family:ui-monospace,'SF Mono',Menlo,Consolas,'Liberation Mono','DejaVu Sans Mono',monospace;font-size:.9em;overflow-wrap:anywhere}
-.type{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:8px 14px;margin:0 0 8px;overflow-wrap:anywhere}
+.type{list-style:none;display:flex;flex-wrap:wrap;gap:8px 12px;padding:0;margin:0 0 18px}
+.type li{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:7px 14px}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px 18px}
 .scroll{overflow-x:auto;max-width:100%}
 .scroll:focus-visible{outline:2px solid var(--accent)}
@@ -54,6 +55,10 @@ figure svg{display:block;width:100%;height:auto;max-width:760px}
 a{color:var(--accent)}
 details summary{cursor:pointer;color:var(--accent)}
 ul.plain{padding-left:20px;margin:0}
+footer p{max-width:none}
+.card p{max-width:46ch}
+.card+ul{margin-top:12px}
+section>ul,section>p{max-width:110ch}
 footer{padding-top:28px;padding-bottom:36px;font-size:13px}
 @media (max-width:720px){
   main,header,footer{padding-left:12px;padding-right:12px}
