@@ -1,6 +1,7 @@
 // The table of commands, in the order of the help page. A new command is one include and one row here.
 #include "cli/bench.h"
 #include "cli/command.h"
+#include "cli/completion.h"
 #include "cli/doctor.h"
 #include "cli/inspect.h"
 #include "cli/launch.h"
@@ -15,7 +16,7 @@ namespace numapin::cli {
 
 // Rows of one job stand together; the jobs are the headings of the first screen.
 constexpr std::string_view kSee = "see the machine", kStart = "start programs in the right place",
-                           kCheck = "check what runs";
+                           kCheck = "check what runs", kShell = "in your shell";
 
 constexpr Command kCommands[] = {
     {"topo", kSee, "Show the machine: nodes, cores, memory, PCIe tree, GPUs, links", add_topo},
@@ -28,6 +29,7 @@ constexpr Command kCommands[] = {
     {"doctor", kCheck, "Check machine, container and job; say what to type to mend them", add_doctor},
     {"inspect", kCheck, "Show where running GPU processes really are", add_inspect},
     {"rebind", kCheck, "Move a running process, its children and its memory to its GPU", add_rebind},
+    {"completion", kShell, "Print completions for bash, zsh or fish", add_completion},
 };
 
 std::span<const Command> commands() { return kCommands; }

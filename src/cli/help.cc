@@ -35,9 +35,6 @@ std::string first_screen() {
   return text;
 }
 
-namespace {
-
-/// "usage: numapin run [OPTION...] [--] COMMAND [ARG...]"
 std::string usage_line(const CLI::App& app) {
   std::string text = "usage: " + app.get_name() + " [OPTION...]";
   for (const auto* option : app.get_options()) {
@@ -48,6 +45,8 @@ std::string usage_line(const CLI::App& app) {
   if (app.get_prefix_command()) text += " [--] COMMAND [ARG...]";
   return text + "\n";
 }
+
+namespace {
 
 std::string option_line(const CLI::Option& option, std::size_t width) {
   constexpr std::size_t kIndent = 26;

@@ -59,7 +59,7 @@ Runner add_plan(CLI::App& app) {
   app.prefix_command();
   add_job_options(app, o->job);
   auto* format = app.add_option("--format", o->format, format_help())
-                     ->check(CLI::IsMember(format_names()).description(""))->type_name("NAME");
+                     ->check(one_of(format_names()))->type_name("NAME");
   add_json_flag(app, o->json)->excludes(format);
   app.add_flag("--explain", o->explain, "with the reason for every decision");
   set_examples(app,
