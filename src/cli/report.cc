@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 
+#include "cli/doctor_setup.h"
 #include "cli/inspection.h"
 #include "cli/job_options.h"
 #include "cli/measured_file.h"
@@ -55,14 +56,29 @@ void add_processes(Report& report, const System& system, const Session& s) {
   report.process_notes = users.notes;
 }
 
+/// A recorded machine has no running system: then only the checks of the machine itself can tell.
+void add_findings(Report& report, const Options& o, const System& system, const Session& s) {
+  Setup setup;
+  setup.recorded = !o.machine.empty();
+  if (setup.recorded) {
+    setup.system = system;
+  } else if (auto live = read_setup({}, s, report.process_notes)) {
+    setup = std::move(*live);
+  } else {
+    return s.warn("no findings: " + live.error().message);
+  }
+  if (auto examined = examine(setup)) report.examinations = std::move(*examined);
+}
+
 int run_report(const Options& o, Session& s) {
   const auto system = s.system(o.machine);
   if (!system) return s.report(system.error());
   auto measured = read_measured(o.measured, system->machine);
   if (!measured) return s.report(measured.error());
-  Report report{*system, origin_of(o), command_of(o), {}, {}, {}, {}, std::move(*measured)};
+  Report report{*system, origin_of(o), command_of(o), {}, {}, {}, {}, {}, std::move(*measured)};
   if (!system->machine.gpus.empty()) add_plan(report, o, s);
   if (o.machine.empty()) add_processes(report, *system, s);
+  add_findings(report, o, *system, s);
   const auto page = report_html(report);
   if (o.html == "-") {
     s.out << page;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -266,6 +267,44 @@ std::string processes(const Report& r) {
   return r.process_notes.empty() ? text : text + list_html(r.process_notes);
 }
 
+std::string_view severity_class(Severity s) { return s == Severity::kProblem ? "bad" : s == Severity::kWarning ? "warn" : "muted"; }
+
+std::string finding_row(const Check& check, const Finding& f) {
+  auto what = xml_text(f.is) + (f.should.empty() ? "" : "<br/><span class=\"muted\">should be:</span> " + xml_text(f.should));
+  if (!f.mend.empty()) what += "<pre><code>" + xml_text(f.mend) + "</code></pre>";
+  return fmt::format("<tr><th scope=\"row\"><span class=\"state {}\">{}</span></th>{}{}{}</tr>\n", severity_class(f.severity), to_string(f.severity),
+                     cell("Check", fmt::format("<span title=\"{}\">{}</span>", xml_text(check.cost), xml_text(check.id))),
+                     cell("About", f.about.empty() ? "the machine" : xml_text(f.about)), cell("Finding", what));
+}
+
+std::size_t count_of(const Report& r, Severity severity) {
+  std::size_t count = 0;
+  for (const auto& e : r.examinations) {
+    count += static_cast<std::size_t>(std::count_if(e.result.findings.begin(), e.result.findings.end(),
+                                                    [&](const Finding& f) { return f.severity == severity; }));
+  }
+  return count;
+}
+
+std::string findings(const Report& r) {
+  if (r.examinations.empty()) return {};
+  std::string rows;
+  std::map<CheckResult::State, int> states;
+  for (const auto severity : {Severity::kProblem, Severity::kWarning, Severity::kNote}) {
+    for (const auto& e : r.examinations) {
+      for (const auto& f : e.result.findings) {
+        if (f.severity == severity) rows += finding_row(*e.check, f);
+      }
+    }
+  }
+  for (const auto& e : r.examinations) ++states[e.result.state];
+  auto text = paragraph_html(fmt::format("{} checks: {} fine, {} found something, {} could not be told, {} do not apply here.", r.examinations.size(),
+                                         states[CheckResult::State::kFine], states[CheckResult::State::kFound],
+                                         states[CheckResult::State::kUnknown], states[CheckResult::State::kNotHere]), "muted");
+  if (rows.empty()) return text;
+  return text + "<div class=\"card\">" + table_head({"Severity", "Check", "About", "Finding"}) + rows + std::string(kTableEnd) + "</div>\n";
+}
+
 std::string measured(const Report& r) {
   if (!r.measured) return {};
   std::string cards;
@@ -279,8 +318,16 @@ std::string measured(const Report& r) {
 
 // ---- first screen -------------------------------------------------------------------------------------------------------
 
-/// One line each for what a reader should go and see, with a link to it.
-std::string state_line(const Report& r) {
+std::string findings_line(const Report& r) {
+  if (r.examinations.empty()) return {};
+  const auto problems = count_of(r, Severity::kProblem), warnings = count_of(r, Severity::kWarning);
+  const auto state = problems + warnings == 0 ? "<span class=\"state good\">nothing to mend</span>"
+                                              : fmt::format("<span class=\"state {}\">{}, {}</span>", problems > 0 ? "bad" : "warn",
+                                                            plural(problems, "problem"), plural(warnings, "warning"));
+  return "<li><a href=\"#findings\">Doctor</a>: " + state + "</li>";
+}
+
+std::string processes_line(const Report& r) {
   if (!r.processes || r.processes->empty()) return {};
   const auto wrong = std::count_if(r.processes->begin(), r.processes->end(),
                                    [](const Inspection& i) { return i.verdict.state == PlacementState::kWrong; });
@@ -317,7 +364,7 @@ std::string footer(const Report& r) {
 std::string report_html(const Report& r) {
   const auto& m = r.system.machine;
   const auto name = xml_text(m.hostname.value_or("machine"));
-  const auto states = state_line(r);
+  const auto states = findings_line(r) + processes_line(r);
   auto text = fmt::format("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" "
                           "content=\"width=device-width, initial-scale=1\"/>\n<meta name=\"color-scheme\" content=\"light dark\"/>\n"
                           "<title>{}: who is beside whom</title>\n<style>{}{}{}</style>\n</head>\n<body>\n",
@@ -327,6 +374,7 @@ std::string report_html(const Report& r) {
   text += section("links", "Links and distances", links(m));
   text += section("plan", "The plan: one process per GPU", plan_table(r));
   text += section("processes", "Processes that use a GPU", processes(r));
+  text += section("findings", "What doctor found", findings(r));
   text += section("measured", "Measured", measured(r));
   const auto notes = note_sentences(r.system);
   text += section("notes", "Notes", notes.empty() ? "" : list_html(notes));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "numapin/doctor.h"
 #include "numapin/machine.h"
 #include "numapin/measured.h"
 #include "numapin/plan.h"
@@ -24,6 +25,8 @@ struct Report {
   /// Processes that use a GPU; nothing: nobody looked (a recorded machine).
   std::optional<std::vector<Inspection>> processes;
   std::vector<std::string> process_notes;  ///< what could not be seen
+
+  std::vector<Examination> examinations;   ///< of `numapin doctor`; empty: not examined
 
   std::optional<Measured> measured;        ///< of `numapin bench`
 };

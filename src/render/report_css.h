@@ -19,6 +19,7 @@ section{margin:32px 0 0}
 .muted,caption,footer{color:var(--muted)}
 .answer{font-size:19px;line-height:1.4;margin:14px 0 10px;max-width:none}
 code,.mono{font-family:ui-monospace,'SF Mono',Menlo,Consolas,'Liberation Mono','DejaVu Sans Mono',monospace;font-size:.9em;overflow-wrap:anywhere}
+pre{margin:6px 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
 .type{list-style:none;display:flex;flex-wrap:wrap;gap:8px 12px;padding:0;margin:0 0 18px}
 .type li{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:7px 14px}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px 18px}

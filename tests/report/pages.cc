@@ -130,7 +130,7 @@ std::vector<NamedSystem> corpus_systems() {
 }
 
 std::string page_of(const System& system) {
-  Report report{system, "a test", "numapin report", {}, {}, {}, {}, {}};
+  Report report{system, "a test", "numapin report", {}, {}, {}, {}, {}, {}};
   Job job;
   job.one_process_per_gpu = true;
   job.cpus = CpuScope::kExclusive;
@@ -143,6 +143,10 @@ std::string page_of(const System& system) {
   report.processes = {process(PlacementState::kWrong, "cpus on node 1, GPU 0 on node 0", "numapin rebind 4242"),
                       process(PlacementState::kOk, "cpus and memory on node 0", "")};
   report.process_notes = {"3 processes of other users cannot be looked into"};
+  Setup setup;
+  setup.system = system;
+  setup.recorded = true;
+  if (auto examined = examine(setup)) report.examinations = std::move(*examined);
   report.measured = figures_of(system.machine);
   return report_html(report);
 }

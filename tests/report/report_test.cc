@@ -116,6 +116,12 @@ TEST(Report, JudgesProcesses) {
   EXPECT_THAT(text, HasSubstr("numapin rebind 4242"));
 }
 
+TEST(Report, ShowsWhatDoctorFound) {
+  const auto text = visible_text(page_of(builtin("vm-2node-unknown")));
+  EXPECT_THAT(text, HasSubstr("What doctor found"));
+  EXPECT_THAT(text, testing::ContainsRegex("[1-9][0-9]* warning"));
+}
+
 TEST(Report, IsTheSameEveryTime) { EXPECT_EQ(page_of(builtin("dgx-h100")), page_of(builtin("dgx-h100"))); }
 
 }  // namespace
