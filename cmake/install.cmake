@@ -23,16 +23,19 @@ set_property(TARGET numapin_library APPEND PROPERTY LINK_DEPENDS ${PROJECT_BINAR
 add_library(numapin::numapin ALIAS numapin_library)
 
 if(TARGET numapin)
-  install(TARGETS numapin RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS numapin RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+  include(cmake/pages.cmake)
 endif()
-install(TARGETS numapin_library EXPORT numapinTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY include/numapin DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(EXPORT numapinTargets NAMESPACE numapin:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/numapin)
+install(TARGETS numapin_library EXPORT numapinTargets 
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT library)
+install(DIRECTORY include/numapin DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library)
+install(EXPORT numapinTargets NAMESPACE numapin:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/numapin COMPONENT library)
 configure_package_config_file(cmake/numapinConfig.cmake.in numapinConfig.cmake
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/numapin)
 write_basic_package_version_file(numapinConfigVersion.cmake COMPATIBILITY SameMajorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/numapinConfig.cmake ${PROJECT_BINARY_DIR}/numapinConfigVersion.cmake
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/numapin)
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/numapin COMPONENT library)
 file(RELATIVE_PATH NUMAPIN_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/numapin.pc.in numapin.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/numapin.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${PROJECT_BINARY_DIR}/numapin.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)
+include(cmake/package.cmake)
