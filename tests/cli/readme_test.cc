@@ -21,7 +21,9 @@ std::string read(const std::filesystem::path& path) {
 
 std::vector<std::filesystem::path> pages() {
   std::vector<std::filesystem::path> found;
-  if (std::filesystem::exists(source_dir() / "README.md")) found.push_back(source_dir() / "README.md");
+  for (const auto* name : {"README.md", "README.zh-CN.md"}) {
+    if (std::filesystem::exists(source_dir() / name)) found.push_back(source_dir() / name);
+  }
   if (!std::filesystem::is_directory(source_dir() / "docs")) return found;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(source_dir() / "docs")) {
     if (entry.path().extension() == ".md") found.push_back(entry.path());
