@@ -21,7 +21,7 @@ constexpr std::string_view kSee = "see the machine", kStart = "start programs in
 constexpr Command kCommands[] = {
     {"topo", kSee, "Show the machine: nodes, cores, memory, PCIe tree, GPUs, links", add_topo},
     {"bench", kSee, "Measure what near and far memory cost here, and say if it matters", add_bench},
-    {"report", kSee, "Write a page of the machine, its plan and its GPU processes, to look at and hand on", add_report},
+    {"report", kSee, "Write a page of the machine, its plan and its GPU processes", add_report},
     {"snapshot", kSee, "Record this machine in a text file that every command can replay", add_snapshot},
     {"run", kStart, "Start a command beside its GPU, CPUs and memory bound", add_run},
     {"launch", kStart, "Start one bound process per GPU and stand by them", add_launch},

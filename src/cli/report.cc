@@ -71,9 +71,9 @@ void add_findings(Report& report, const Options& o, const System& system, const 
 }
 
 int run_report(const Options& o, Session& s) {
-  const auto system = s.system(o.machine);
+  auto system = s.system(o.machine);
   if (!system) return s.report(system.error());
-  auto measured = read_measured(o.measured, system->machine);
+  auto measured = read_measured(o.measured, *system);
   if (!measured) return s.report(measured.error());
   Report report{*system, origin_of(o), command_of(o), {}, {}, {}, {}, {}, std::move(*measured)};
   if (!system->machine.gpus.empty()) add_plan(report, o, s);
