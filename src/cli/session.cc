@@ -9,8 +9,7 @@ namespace {
 
 constexpr std::string_view kRed = "\033[1;31m", kYellow = "\033[1;33m", kPlain = "\033[0m";
 
-/// One write for a whole message: lines of several processes on one terminal must not mix.
-void put(const Session& s, std::string_view color, std::string_view line, std::string_view hint = {}) {
+std::string message(const Session& s, std::string_view color, std::string_view line, std::string_view hint = {}) {
   std::string text;
   if (s.color_err && !color.empty()) text += color;
   text += "numapin:";
@@ -23,7 +22,7 @@ void put(const Session& s, std::string_view color, std::string_view line, std::s
     text += hint;
     text += '\n';
   }
-  s.err << text << std::flush;
+  return text;
 }
 
 }  // namespace
@@ -37,11 +36,12 @@ int exit_status(const Error& error) {
 }
 
 int Session::report(const Error& error) const {
-  put(*this, kRed, error.message, error.hint);
+  err << message(*this, kRed, error.message, error.hint) << std::flush;  // one write: lines of several processes must not mix
   return exit_status(error);
 }
 
-void Session::say(std::string_view line) const { put(*this, {}, line); }
-void Session::warn(std::string_view line) const { put(*this, kYellow, line); }
+void Session::say(std::string_view line) const { err << message(*this, {}, line) << std::flush; }
+void Session::warn(std::string_view line) const { err << warning(line) << std::flush; }
+std::string Session::warning(std::string_view line) const { return message(*this, kYellow, line); }
 
 }  // namespace numapin::cli

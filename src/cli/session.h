@@ -30,6 +30,8 @@ struct Session {
 
   /// The live system, or the recorded or built-in machine named by --machine (not empty).
   Result<System> system(const std::string& machine_option) const;
+  /// The same, where no device matters; in less time.
+  Result<System> system_without_devices(const std::string& machine_option) const;
   /// The variables of the environment that choose GPUs: *_VISIBLE_DEVICES and their like.
   std::map<std::string, std::string> visible_env() const;
   /// Prints "numapin: message" and "  hint: ...", and returns the exit status that fits.
@@ -37,6 +39,8 @@ struct Session {
   /// One line on err, "numapin: " before it.
   void say(std::string_view line) const;
   void warn(std::string_view line) const;
+  /// The text that warn() writes.
+  std::string warning(std::string_view line) const;
 };
 
 /// kBadInput 2, kUnsupported 3, everything else 1.

@@ -18,6 +18,8 @@ Result<int> run_guarded(const std::function<int()>& body);
 /// In the body: true once the process that called run_guarded() has died.
 bool parent_is_gone();
 
+/// A child of this process is there, or has ended and was not waited for.
+bool has_children();
 /// Kills with `signal` every child of this process.
 void kill_children(int signal);
 /// SIGKILL to every child, and to every process that falls to us by their death, until there is none.

@@ -24,19 +24,21 @@ struct LaunchSpec {
   bool strict = false;             ///< a refused binding ends the launch
   std::chrono::milliseconds grace{10000};  ///< between SIGTERM and SIGKILL
   std::string log_dir;             ///< rank-N.out and rank-N.err there instead of lines here; "" for none
+  int out_fd = 1, err_fd = 2;      ///< where lines go; one that does not take them makes the ranks wait, never us
 };
 
 enum class OutputStream { kOut, kErr };
 
-/// What happens, as it happens. All are called in the launching process.
+/// What happens, as it happens. What these write to the end of `text` goes to out_fd or err_fd when there is room.
 struct LaunchEvents {
-  /// One line without its end. With log_dir these come for the last lines of a failed rank only, by report.
-  std::function<void(int rank, OutputStream, std::string_view line)> line;
-  std::function<void(int rank, int pid)> started;
-  /// A binding that was refused in the child: "set memory bind node 0: set_mempolicy: ...", hint behind a blank line.
-  std::function<void(int rank, const Error&)> loss;
-  /// Called about once a second while ranks run; pids of the running ones by rank (0: ended).
-  std::function<void(const std::vector<int>& pids)> tick;
+  /// One line without its end.
+  std::function<void(int rank, OutputStream, std::string_view line, std::string& text)> line;
+  /// A binding that was refused in the child: "set memory bind node 0: set_mempolicy: ..."; to err_fd.
+  std::function<void(int rank, const Error&, std::string& text)> loss;
+  /// Called in a child of its own, now and then while ranks run, with their pids by rank (0: ended): it may take its
+  /// time, /proc/PID/numa_maps of a large process takes seconds. What it returns comes back as `seen`.
+  std::function<std::string(const std::vector<int>& pids)> look;
+  std::function<void(const std::string& text)> seen;
 };
 
 struct RankReport {
@@ -47,13 +49,14 @@ struct RankReport {
   bool ended_by_us = false;           ///< because another rank failed, or we were told to end
   std::chrono::duration<double> wall{0}, user{0}, system{0};
   std::uint64_t max_rss_bytes = 0;
-  std::vector<std::string> last_lines;  ///< at most ten, of both streams
+  std::vector<std::string> last_lines;  ///< at most ten, of both streams, the first 500 bytes of each
 };
 
 struct LaunchReport {
   std::vector<RankReport> ranks;
   std::optional<int> first_failed;    ///< rank
-  int told_to_end_by = 0;             ///< signal number; 0: none
+  int told_to_end_by = 0;             ///< signal number; 0: none. SIGPIPE: the reader of our output has gone
+  std::optional<Error> output_error;  ///< lines were lost: a full disk
   /// Status to exit with: of the first failed rank, 128+N when we were told to end, else 0.
   int status() const;
 };

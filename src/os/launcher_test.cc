@@ -34,10 +34,10 @@ std::string guarded(const std::function<void(FILE*)>& body) {
 std::string launched(const LaunchSpec& spec) {
   return guarded([&](FILE* out) {
     LaunchEvents events;
-    events.line = [out](int rank, OutputStream stream, std::string_view line) {
+    events.line = [out](int rank, OutputStream stream, std::string_view line, std::string&) {
       std::fprintf(out, "line %d %s %s\n", rank, stream == OutputStream::kOut ? "out" : "err", std::string(line).c_str());
     };
-    events.loss = [out](int rank, const Error& e) { std::fprintf(out, "loss %d %s\n", rank, e.message.c_str()); };
+    events.loss = [out](int rank, const Error& e, std::string&) { std::fprintf(out, "loss %d %s\n", rank, e.message.c_str()); };
     const auto report = launch(spec, events);
     if (!report) return void(std::fprintf(out, "error %s\n", report.error().message.c_str()));
     std::fprintf(out, "status %d\n", report->status());

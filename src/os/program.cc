@@ -31,14 +31,27 @@ Unexpected refuse(const std::string& name, const std::string& file, int error) {
               error == EISDIR ? file + " is a directory" : "is it an executable file? chmod +x " + file);
 }
 
-std::vector<char*> pointers(const std::vector<std::string>& words) {
+}  // namespace
+
+std::vector<char*> exec_pointers(const std::vector<std::string>& words) {
   std::vector<char*> out;
   for (const auto& word : words) out.push_back(const_cast<char*>(word.c_str()));
   out.push_back(nullptr);
   return out;
 }
 
-}  // namespace
+std::vector<std::string> shell_words(const std::string& file, const std::vector<std::string>& words) {
+  std::vector<std::string> shell = {"/bin/sh", file};
+  shell.insert(shell.end(), words.begin() + 1, words.end());
+  return shell;
+}
+
+Error start_error(std::string_view name, int error) {
+  Error e{is_missing(error) ? Error::Kind::kNotFound : Error::Kind::kDenied, fmt::format("run {}: {}", name, std::strerror(error)), {}};
+  if (error == ENOENT) e.hint = "the file is there: its interpreter (the \"#!\" line) or loader is missing";
+  if (error == ENOEXEC) e.hint = "it is built for another kind of machine, or is no program";
+  return e;
+}
 
 Result<std::string> find_program(const std::string& name, std::string_view path_variable) {
   if (name.find('/') != name.npos) {
@@ -65,18 +78,12 @@ Result<std::string> find_program(const std::string& name, std::string_view path_
 }
 
 Error become(const std::string& file, const std::vector<std::string>& words) {
-  execve(file.c_str(), pointers(words).data(), environ);
+  execve(file.c_str(), exec_pointers(words).data(), environ);
   if (errno == ENOEXEC) {
-    std::vector<std::string> shell = {"/bin/sh", file};
-    shell.insert(shell.end(), words.begin() + 1, words.end());
-    execve(shell[0].c_str(), pointers(shell).data(), environ);
+    const auto shell = shell_words(file, words);
+    execve(shell[0].c_str(), exec_pointers(shell).data(), environ);
   }
-  const int error = errno;
-  Error e{is_missing(error) ? Error::Kind::kNotFound : Error::Kind::kDenied,
-          fmt::format("run {}: {}", words[0], std::strerror(error)), {}};
-  if (error == ENOENT) e.hint = "the file is there: its interpreter (the \"#!\" line) or loader is missing";
-  if (error == ENOEXEC) e.hint = "it is built for another kind of machine, or is no program";
-  return e;
+  return start_error(words[0], errno);
 }
 
 }  // namespace numapin

@@ -17,4 +17,11 @@ Result<std::string> find_program(const std::string& name, std::string_view path_
 /// as it is now. Returns only on failure. A file without "#!" is given to /bin/sh, as execvp(3) does.
 Error become(const std::string& file, const std::vector<std::string>& words);
 
+/// Pointers to the words, and a null behind them, as execve(2) takes them.
+std::vector<char*> exec_pointers(const std::vector<std::string>& words);
+/// What starts a script without "#!": /bin/sh, the file, the arguments.
+std::vector<std::string> shell_words(const std::string& file, const std::vector<std::string>& words);
+/// Why execve(2) of a file that find_program() had found failed with that errno.
+Error start_error(std::string_view name, int error);
+
 }  // namespace numapin
