@@ -50,6 +50,9 @@ Result<System> discover(const FileTree& tree, const NvmlApi* nvml,
 /// CPUs or memory, nothing of it allowed, MIG, partitions, an error in `spec`.
 std::optional<System> discover_narrow(const FileTree& tree, std::map<std::string, std::string> visible_env,
                                       std::optional<std::string_view> spec);
+/// CPUs, caches, NUMA nodes and the allowance alone, from a third of the files and without NVML: enough to place
+/// processes without GPUs as discover() would.
+Result<System> discover_without_devices(const FileTree& tree, std::map<std::string, std::string> visible_env = {});
 /// A recorded machine, by content: .snap, a directory, a tar (plain, gzip, bzip2, xz), hwloc or NCCL XML, the texts
 /// above, or the name of a built-in machine. Errors: kNotFound, kBadInput (what was tried, where it failed).
 Result<System> open_machine(const std::filesystem::path& path);

@@ -28,4 +28,9 @@ Result<System> Session::system(const std::string& machine_option) const {
   return discover(live, nvml(), visible_env());
 }
 
+Result<System> Session::system_without_devices(const std::string& machine_option) const {
+  if (!machine_option.empty()) return open_machine(machine_option);
+  return discover_without_devices(live, visible_env());
+}
+
 }  // namespace numapin::cli

@@ -1,5 +1,6 @@
 #include "numapin/sources.h"
 #include "sources/recorded.h"
+#include "sources/sysfs.h"
 
 namespace numapin {
 namespace {
@@ -13,6 +14,12 @@ void limit_to_machine(const Machine& m, Allowance& a) {
   if (a.mems && !nodes.empty()) a.mems.value = *a.mems & nodes;
 }
 
+void add_allowance(const FileTree& tree, std::map<std::string, std::string> visible_env, System& s) {
+  s.allowance = read_allowance(tree);
+  limit_to_machine(s.machine, s.allowance);
+  s.allowance.visible_env = visible_env.empty() ? recorded_environment(tree) : std::move(visible_env);
+}
+
 }  // namespace
 
 Result<System> discover(const FileTree& tree, const NvmlApi* nvml, std::map<std::string, std::string> visible_env) {
@@ -23,9 +30,17 @@ Result<System> discover(const FileTree& tree, const NvmlApi* nvml, std::map<std:
     else s.machine.notes.push_back("NVML: " + gpus->error().message);
   }
   complete(s.machine);
-  s.allowance = read_allowance(tree);
-  limit_to_machine(s.machine, s.allowance);
-  s.allowance.visible_env = visible_env.empty() ? recorded_environment(tree) : std::move(visible_env);
+  add_allowance(tree, std::move(visible_env), s);
+  return s;
+}
+
+Result<System> discover_without_devices(const FileTree& tree, std::map<std::string, std::string> visible_env) {
+  System s;
+  NUMAPIN_CHECK_OK(sources::add_cpu_list(tree, s.machine));
+  sources::add_nodes(tree, s.machine);
+  sources::add_cores(tree, s.machine);
+  complete(s.machine);
+  add_allowance(tree, std::move(visible_env), s);
   return s;
 }
 

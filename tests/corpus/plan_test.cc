@@ -51,6 +51,21 @@ TEST_P(CorpusPlan, KeepsItsPromises) {
   keep_promises(*m, 40);
   bind_every_gpu(*m);
 }
+TEST_P(CorpusPlan, WithoutGpusNeedsNoDevices) {
+  const auto tree = corpus_tree(GetParam());
+  ASSERT_TRUE(tree);
+  const auto whole = discover(*tree, nullptr), part = discover_without_devices(*tree);
+  ASSERT_TRUE(whole && part);
+  for (int i = 0; i < 40; ++i) {
+    Dice dice(static_cast<unsigned>(i));
+    const auto a = i == 0 ? whole->allowance : random_allowance(dice, whole->machine);
+    auto job = random_job(dice, whole->machine);
+    job.gpus.clear();
+    const auto full = make_plan(whole->machine, a, job), quick = make_plan(part->machine, a, job);
+    ASSERT_EQ(full.has_value(), quick.has_value());
+    if (full) EXPECT_EQ(*full, *quick) << "job " << i;
+  }
+}
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CorpusPlan);
 INSTANTIATE_TEST_SUITE_P(Machines, CorpusPlan, testing::ValuesIn(corpus_cases("sysfs")),
                          [](const auto& one) { return test_name(one.param); });
