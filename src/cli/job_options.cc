@@ -73,6 +73,19 @@ Result<Job> read_job(const JobOptions& o) {
   return job;
 }
 
+/// Every rank sees the GPUs of all ranks, in their order: the number of its own is its local rank.
+void show_all_gpus(const System& system, const Job& job, Plan& plan) {
+  const auto variables = visible_environment(system.machine, system.allowance, job.gpus);
+  for (auto& p : plan.placements)
+    for (const auto& [name, value] : variables) {
+      p.because.push_back(fmt::format("{}={}: the GPUs of all ranks", name, value));
+      p.env.emplace_back(name, value);
+    }
+  if (job.processes_per_gpu > 1)
+    plan.notes.push_back("--visible all with several processes a GPU: LOCAL_RANK is not the number of a rank's GPU; NUMAPIN_RANK_GPU "
+                         "tells which it is");
+}
+
 }  // namespace
 
 void add_job_options(CLI::App& app, JobOptions& o) {
@@ -99,8 +112,8 @@ void add_job_options(CLI::App& app, JobOptions& o) {
       ->check(number_from(0))->type_name("N")->group(kWhere);
   app.add_option("--worker-cores", o.worker_cores, "Cores of each share for data-loading workers (NUMAPIN_WORKER_CPUS)")
       ->type_name("N|auto")->group(kWhere);
-  app.add_option("--visible", o.visible, "Own (default): each sees its GPU only; all: every GPU stays visible and "
-                                         "NUMAPIN_RANK_GPU tells which is its own")
+  app.add_option("--visible", o.visible, "Own (default): each sees its GPU alone, as number 0; all: each sees the GPUs of "
+                                         "all ranks, its own as number LOCAL_RANK")
       ->check(one_of({"own", "all"}))->type_name("WORD")->group(kWhere);
   app.add_option("--machine", o.machine, "Plan for this recorded or built-in machine")->type_name("FILE|NAME");
   add_measured_option(app, o.measured);
@@ -108,10 +121,11 @@ void add_job_options(CLI::App& app, JobOptions& o) {
 
 Result<PlannedJob> plan_job(const JobOptions& o, const Session& session) {
   NUMAPIN_TRY(auto job, read_job(o));
-  NUMAPIN_TRY(auto system, session.system(o.machine));
-  NUMAPIN_TRY(const auto measured, read_measured(o.measured, system));
   GpuChoice choice;
   const bool without_gpus = o.gpu.empty() && (o.gpus == "none" || (o.processes > 0 && o.gpus == "all"));
+  const bool needs_devices = !without_gpus || !o.measured.empty();
+  NUMAPIN_TRY(auto system, needs_devices ? session.system(o.machine) : session.system_without_devices(o.machine));
+  NUMAPIN_TRY(const auto measured, read_measured(o.measured, system));
   if (!without_gpus) {
     NUMAPIN_TRY(choice, choose(system, o, session));
     if (choice.gpus.empty())
@@ -126,6 +140,7 @@ Result<PlannedJob> plan_job(const JobOptions& o, const Session& session) {
   }
   job.gpus = choice.gpus;
   NUMAPIN_TRY(auto plan, make_plan(system.machine, system.allowance, job));
+  if (o.visible == "all") show_all_gpus(system, job, plan);
   plan.notes.insert(plan.notes.begin(), choice.warnings.begin(), choice.warnings.end());
   return PlannedJob{std::move(system), std::move(plan), std::move(choice.because)};
 }

@@ -22,17 +22,19 @@ std::vector<std::pair<std::string, std::string>> rank_environment(const Plan& pl
   const int local_size = static_cast<int>(plan.placements.size());
   const auto rank = std::to_string(world.node_rank * local_size + local_rank);
   const auto size = std::to_string(world.nodes * local_size);
+  const bool alone = world.own_gpu && !p.gpus.empty();
   std::vector<std::pair<std::string, std::string>> out = {
       {"RANK", rank},
-      {"LOCAL_RANK", std::to_string(local_rank)},
+      {"LOCAL_RANK", alone ? "0" : std::to_string(local_rank)},
       {"WORLD_SIZE", size},
-      {"LOCAL_WORLD_SIZE", std::to_string(local_size)},
-      {"GROUP_RANK", std::to_string(world.node_rank)},
-      {"GROUP_WORLD_SIZE", std::to_string(world.nodes)},
+      {"LOCAL_WORLD_SIZE", alone ? "1" : std::to_string(local_size)},
+      {"GROUP_RANK", alone ? rank : std::to_string(world.node_rank)},
+      {"GROUP_WORLD_SIZE", alone ? size : std::to_string(world.nodes)},
       {"ROLE_RANK", rank},
       {"ROLE_WORLD_SIZE", size},
       {"MASTER_ADDR", world.master_address},
       {"MASTER_PORT", std::to_string(world.master_port)},
+      {"NUMAPIN_LOCAL_RANK", std::to_string(local_rank)},
       {"NUMAPIN_RESTART_COUNT", std::to_string(world.restart)},
       {"NUMAPIN_RUN_ID", world.run_id},
   };

@@ -39,6 +39,24 @@ TEST(RankEnvironment, NumbersRanksOverHosts) {
   EXPECT_THAT(env, Contains(Pair("NUMAPIN_RANK_GPU", "5")));
 }
 
+// set_device(LOCAL_RANK), in every script for torchrun, must find the rank's GPU.
+TEST(RankEnvironment, ARankThatSeesItsGpuAloneIsAloneOnItsHost) {
+  World world;
+  world.own_gpu = true;
+  const auto plan = two_ranks(CpuSet::range(0, 15), CpuSet::range(16, 31));
+  const auto env = rank_environment(plan, 1, world, {});
+  EXPECT_THAT(env, Contains(Pair("RANK", "1")));
+  EXPECT_THAT(env, Contains(Pair("WORLD_SIZE", "2")));
+  EXPECT_THAT(env, Contains(Pair("LOCAL_RANK", "0")));
+  EXPECT_THAT(env, Contains(Pair("LOCAL_WORLD_SIZE", "1")));
+  EXPECT_THAT(env, Contains(Pair("GROUP_RANK", "1")));
+  EXPECT_THAT(env, Contains(Pair("GROUP_WORLD_SIZE", "2")));
+  EXPECT_THAT(env, Contains(Pair("NUMAPIN_LOCAL_RANK", "1")));
+  auto without_gpus = plan;
+  for (auto& p : without_gpus.placements) p.gpus = {};
+  EXPECT_THAT(rank_environment(without_gpus, 1, world, {}), Contains(Pair("LOCAL_RANK", "1"))) << "there is no GPU to see alone";
+}
+
 TEST(RankEnvironment, GivesEachRankTheThreadsOfItsCores) {
   const auto own = rank_environment(two_ranks(CpuSet::range(0, 15), CpuSet::range(16, 31)), 0, {}, {});
   EXPECT_THAT(own, Contains(Pair("OMP_NUM_THREADS", "8")));
