@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/crowd.h"
 #include "cli/numactl_options.h"
 #include "cli/session.h"
 #include "numapin/sources.h"
@@ -139,6 +140,8 @@ Result<RunPlacement> place(RunOptions o, const Session& session, Kernel& kernel)
     if (!found) return Unexpected(local_rank ? in_local_rank(found.error(), *local_rank) : found.error());
     where = std::move(*found);
     if (local_rank) tell_local_rank(*local_rank, where.placement);
+    if (local_rank && o.machine.empty())
+      if (auto crowd = crowd_warning(session.live, system, *local_rank)) where.placement.warnings.push_back(std::move(*crowd));
   }
   const auto facts = o.machine.empty() ? live_facts(session.live, kernel) : recorded_facts(system);
   NUMAPIN_CHECK_OK(apply_named(o, *facts, where.placement));

@@ -47,6 +47,15 @@ std::string who(const std::vector<Seat>& seats, const std::vector<std::size_t>& 
   return fmt::format("{} {}", members.size() == 1 ? "GPU" : "GPUs", indices.to_list());
 }
 
+/// A mask that was squeezed before we came is the usual reason: a launcher's binding, a job's or container's cpuset.
+std::string how_to_mend(const Ground& g, const NodeSet& nodes) {
+  const auto left_out = (cpus_of(g.m, nodes) & online_cpus(g.m)) - g.allowed;
+  if (left_out.empty()) return "Start fewer";
+  return fmt::format("This process may not use CPUs {} there: allow them (Slurm: --cpus-per-task, or srun --cpu-bind=none; "
+                     "Open MPI: --bind-to none; containers: --cpuset-cpus), or start fewer",
+                     left_out.to_list());
+}
+
 void share_group(const Ground& g, const Demand& d, const SeatGroup& group, std::vector<SeatShare>& shares) {
   const auto cores = g.cores_on(group.nodes);
   auto members = group.seats;
@@ -60,8 +69,8 @@ void share_group(const Ground& g, const Demand& d, const SeatGroup& group, std::
                        members.empty() ? "those" : who(d.seats, members));
     if (members.empty()) return;
     if (cores.size() < members.size())
-      note = fmt::format("{} allowed cores on {} for {}: they overlap. Allow more CPUs, or start fewer", cores.size(),
-                         node_words(group.nodes), who(d.seats, members));
+      note = fmt::format("{} allowed cores on {} for {}: they overlap. {}", cores.size(), node_words(group.nodes),
+                         who(d.seats, members), how_to_mend(g, group.nodes));
   }
   const auto parts = divide(cores, static_cast<int>(members.size()));
   for (std::size_t i = 0; i < members.size(); ++i) {
