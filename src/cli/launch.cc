@@ -18,7 +18,7 @@
 #include "base/units.h"
 #include "cli/job_options.h"
 #include "cli/options.h"
-#include "cli/options.h"
+#include "cli/rank_memory.h"
 #include "cli/session.h"
 #include "os/guard.h"
 #include "os/launcher.h"
@@ -80,11 +80,16 @@ Result<void> settle_world(Options& o) {
 
 // ---- text --------------------------------------------------------------------------------------------------------------
 
-std::string prefix_of(int rank, std::size_t count, bool color) {
+/// "[0] " of each rank, as wide as the widest.
+std::vector<std::string> prefixes(std::size_t count, bool color) {
   constexpr std::array kColors = {36, 33, 32, 35, 34, 31, 96, 93};
   const auto width = std::to_string(count - 1).size();
-  const auto text = fmt::format("[{:>{}}] ", rank, width);
-  return color ? fmt::format("\x1b[{}m{}\x1b[0m", kColors[static_cast<std::size_t>(rank) % kColors.size()], text) : text;
+  std::vector<std::string> out;
+  for (std::size_t rank = 0; rank < count; ++rank) {
+    const auto text = fmt::format("[{:>{}}] ", rank, width);
+    out.push_back(color ? fmt::format("\x1b[{}m{}\x1b[0m", kColors[rank % kColors.size()], text) : text);
+  }
+  return out;
 }
 
 std::string end_text(const RankReport& r) {
@@ -93,8 +98,16 @@ std::string end_text(const RankReport& r) {
   return fmt::format("exit {}", r.status);
 }
 
-void show_summary(const Session& s, const Plan& plan, const LaunchReport& report) {
+using SeenMemory = std::vector<std::optional<RankMemory>>;  // by rank
+
+std::string elsewhere_text(const std::optional<RankMemory>& m) {
+  return m ? fmt::format("{} of {}", size_text(m->elsewhere_bytes), size_text(m->total_bytes)) : "?";
+}
+
+void show_summary(const Session& s, const Plan& plan, const LaunchReport& report, const SeenMemory& memory) {
   std::vector<std::vector<Cell>> rows;
+  std::vector<std::string> titles = {"RANK", "GPU", "CPUS", "END", "WALL", "CPU TIME", "MAX RSS"};
+  if (!memory.empty()) titles.emplace_back("ON OTHER NODES");
   for (std::size_t i = 0; i < report.ranks.size(); ++i) {
     const auto& r = report.ranks[i];
     const auto& p = plan.placements[i];
@@ -105,8 +118,9 @@ void show_summary(const Session& s, const Plan& plan, const LaunchReport& report
                     {{fmt::format("{:.2f} s", r.wall.count())}},
                     {{fmt::format("{:.2f} s", (r.user + r.system).count())}},
                     {{size_text(r.max_rss_bytes)}}});
+    if (!memory.empty()) rows.back().push_back({{elsewhere_text(memory[i])}});
   }
-  s.err << table({"RANK", "GPU", "CPUS", "END", "WALL", "CPU TIME", "MAX RSS"}, rows, static_cast<std::size_t>(s.width));
+  s.err << table(titles, rows, static_cast<std::size_t>(s.width));
 }
 
 void tell_failure(const Session& s, const LaunchReport& report, const Options& o) {
@@ -135,6 +149,7 @@ LaunchSpec make_spec(const Options& o, const Session& s, const Plan& plan, std::
   spec.log_dir = o.log_dir;
   World world = o.world;
   world.restart = restart;
+  world.own_gpu = o.job.visible == "own";
   for (std::size_t rank = 0; rank < plan.placements.size(); ++rank) {
     RankSpec r;
     r.actions = actions(plan.placements[rank]);
@@ -148,28 +163,43 @@ LaunchSpec make_spec(const Options& o, const Session& s, const Plan& plan, std::
 
 LaunchEvents make_events(const Options& o, const Session& s, std::size_t count) {
   LaunchEvents events;
-  events.line = [&s, count](int rank, OutputStream stream, std::string_view line) {
-    auto& out = stream == OutputStream::kOut ? s.out : s.err;
-    out << prefix_of(rank, count, stream == OutputStream::kOut ? s.color_out : s.color_err) << line << '\n';
-    out.flush();
+  events.line = [out = prefixes(count, s.color_out), err = prefixes(count, s.color_err)](
+                    int rank, OutputStream stream, std::string_view line, std::string& text) {
+    text += (stream == OutputStream::kOut ? out : err)[static_cast<std::size_t>(rank)];
+    text += line;
+    text += '\n';
   };
   auto said = std::make_shared<std::vector<std::string>>();
-  events.loss = [&s, said, quiet = o.quiet](int rank, const Error& e) {
+  events.loss = [&s, said, quiet = o.quiet](int rank, const Error& e, std::string& text) {
     if (quiet || std::find(said->begin(), said->end(), e.message) != said->end()) return;
     said->push_back(e.message);
-    s.warn(fmt::format("rank {}: {}{}{}{}", rank, e.message, e.hint.empty() ? "" : " (", e.hint, e.hint.empty() ? "" : ")"));
+    text += s.warning(fmt::format("rank {}: {}{}{}{}", rank, e.message, e.hint.empty() ? "" : " (", e.hint, e.hint.empty() ? "" : ")"));
   };
   return events;
 }
 
+/// Where a rank's memory is can be seen only while it lives, so it is looked at now and then; on one node there is
+/// nothing to see.
+void watch_memory(const Session& s, const Plan& plan, SeenMemory& seen, LaunchEvents& events) {
+  seen.resize(plan.placements.size());
+  events.look = [&](const std::vector<int>& pids) { return look_at_memory(s.live, plan, pids); };
+  events.seen = [&](const std::string& text) { take_memory(text, seen); };
+}
+
 /// In the guarded child: all attempts; the exit status.
-int supervise(const Options& o, const Session& s, const Plan& plan, const std::string& file) {
+int supervise(const Options& o, const Session& s, const PlannedJob& planned, const std::string& file) {
+  const auto& plan = planned.plan;
+  const bool several_nodes = planned.system.machine.nodes.size() > 1;
   for (int restart = 0;; ++restart) {
     const auto spec = make_spec(o, s, plan, file, restart);
-    const auto report = launch(spec, make_events(o, s, plan.placements.size()));
+    auto events = make_events(o, s, plan.placements.size());
+    SeenMemory memory;
+    if (several_nodes && !o.quiet) watch_memory(s, plan, memory, events);
+    const auto report = launch(spec, events);
     if (!report) return s.report(report.error());
+    if (report->output_error) s.report(*report->output_error);
     tell_failure(s, *report, o);
-    if (!o.quiet) show_summary(s, plan, *report);
+    if (!o.quiet) show_summary(s, plan, *report, memory);
     s.out.flush();
     s.err.flush();
     const bool started = report->first_failed && !report->ranks[static_cast<std::size_t>(*report->first_failed)].start_error;
@@ -203,7 +233,7 @@ int run_launch(Options& o, Session& s) {
   if (!o.quiet) s.err << text_of(*planned, o.explain);
   s.out.flush();
   s.err.flush();
-  const auto status = run_guarded([&] { return supervise(o, s, planned->plan, *file); });
+  const auto status = run_guarded([&] { return supervise(o, s, *planned, *file); });
   return status ? *status : s.report(status.error());
 }
 
