@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,7 +66,12 @@ struct Folder {
 /// All that descends from it carries a mark in its environment, however it left its parent, group or session.
 class Launched {
  public:
-  explicit Launched(const std::vector<std::string>& options, const std::string& script, bool hangup_ignored = false) {
+  struct How {
+    bool hangup_ignored = false;
+    int out = -1;  ///< its standard output; -1: a file that out() reads
+  };
+  Launched(const std::vector<std::string>& options, const std::string& script) : Launched(options, script, How{}) {}
+  Launched(const std::vector<std::string>& options, const std::string& script, const How& how) {
     static int count = 0;
     mark_ = "NUMAPIN_TEST_MARK=" + std::to_string(getpid()) + "-" + std::to_string(++count);
     std::vector<std::string> words = {"numapin", "launch", "-q"};
@@ -73,7 +79,7 @@ class Launched {
     for (const char* word : {"--", "sh", "-c"}) words.emplace_back(word);
     words.push_back(script);
     pid_ = fork();
-    if (pid_ == 0) become(words, hangup_ignored);
+    if (pid_ == 0) become(words, how);
   }
   Launched(const Launched&) = delete;
   Launched& operator=(const Launched&) = delete;
@@ -82,7 +88,8 @@ class Launched {
   }
 
   pid_t pid() const { return pid_; }
-  std::string out() const { return read(folder_.path / "out"); }
+  std::filesystem::path out_path() const { return folder_.path / "out"; }
+  std::string out() const { return read(out_path()); }
   std::string err() const { return read(folder_.path / "err"); }
   bool wait_for(const std::string& text) const {
     return within(10s, [&] { return out().find(text) != std::string::npos; });
@@ -115,6 +122,10 @@ class Launched {
     within(time, [&] { return survivors().empty(); });
     return survivors();
   }
+  /// Launch and its supervisor are all that is left.
+  bool ranks_end() const {
+    return within(10s, [&] { return survivors().size() <= 2; });
+  }
   std::optional<pid_t> supervisor() const {
     std::istringstream in(read("/proc/" + std::to_string(pid_) + "/task/" + std::to_string(pid_) + "/children"));
     pid_t child = 0;
@@ -127,15 +138,15 @@ class Launched {
       if (holds()) return true;
     return holds();
   }
-  [[noreturn]] void become(const std::vector<std::string>& words, bool hangup_ignored) const {
+  [[noreturn]] void become(const std::vector<std::string>& words, const How& how) const {
     std::vector<char*> argv;
     for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
-    dup2(open((folder_.path / "out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666), STDOUT_FILENO);
+    dup2(how.out >= 0 ? how.out : open((folder_.path / "out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666), STDOUT_FILENO);
     dup2(open((folder_.path / "err").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666), STDERR_FILENO);
     putenv(const_cast<char*>(mark_.c_str()));
     for (int s : {SIGINT, SIGTERM, SIGQUIT}) signal(s, SIG_DFL);
-    signal(SIGHUP, hangup_ignored ? SIG_IGN : SIG_DFL);
+    signal(SIGHUP, how.hangup_ignored ? SIG_IGN : SIG_DFL);
     execv(numapin_program().c_str(), argv.data());
     _exit(127);
   }
@@ -234,6 +245,77 @@ TEST(LaunchOutput, EndsWhenItsReaderDoes) {
   EXPECT_THAT(run_shell("numapin launch -q --nproc 2 -- sh -c 'while :; do echo line; done' | head -3").out, HasSubstr("line"));
 }
 
+/// A pipe that nobody reads until told to.
+class Reader {
+ public:
+  Reader() { EXPECT_EQ(pipe2(fds_, O_CLOEXEC), 0); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  ~Reader() { close(fds_[0]); }
+  int other_end() const { return fds_[1]; }
+  void leave_to_launch() { close(fds_[1]); }
+  /// It is full: the launcher has written what it could.
+  bool is_stalled() const {
+    int before = -1, now = 0;
+    for (int i = 0; i < 100; ++i, before = now) {
+      std::this_thread::sleep_for(50ms);
+      if (ioctl(fds_[0], FIONREAD, &now) == 0 && now > 32768 && now == before) return true;
+    }
+    return false;
+  }
+  std::string read_all() const {
+    std::string text;
+    std::vector<char> part(65536);
+    for (ssize_t n; (n = ::read(fds_[0], part.data(), part.size())) > 0;) text.append(part.data(), static_cast<std::size_t>(n));
+    return text;
+  }
+
+ private:
+  int fds_[2] = {-1, -1};
+};
+
+TEST(LaunchStalledReader, DoesNotKeepRanksFromBeingEnded) {
+  Reader reader;
+  Launched launched({"--nproc", "2", "--grace", "0.3"}, "trap '' TERM; while :; do echo line; done", {.out = reader.other_end()});
+  reader.leave_to_launch();
+  ASSERT_TRUE(reader.is_stalled());
+  const auto began = Clock::now();
+  EXPECT_EQ(launched.end(SIGTERM), 143);
+  EXPECT_LT(Clock::now() - began, 5s);
+  EXPECT_THAT(launched.survivors(), IsEmpty());
+}
+
+TEST(LaunchStalledReader, GetsEveryLineWhenItReadsOn) {
+  Reader reader;
+  Launched launched({"--nproc", "2"}, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line $i; done", {.out = reader.other_end()});
+  reader.leave_to_launch();
+  ASSERT_TRUE(reader.is_stalled());
+  EXPECT_TRUE(launched.is_running());
+  std::map<char, int> next;
+  for (const auto& line : lines(reader.read_all())) EXPECT_EQ(line.substr(4), "line " + std::to_string(++next[line[1]]));
+  EXPECT_EQ(next, (std::map<char, int>{{'0', 20000}, {'1', 20000}}));
+  EXPECT_EQ(launched.wait(), 0) << launched.err();
+}
+
+// The rank that fails must be seen to fail, and the others end, while nobody reads.
+TEST(LaunchStalledReader, DoesNotHideAFailure) {
+  Reader reader;
+  Launched launched({"--nproc", "2"}, "while :; do echo line; done", {.out = reader.other_end()});
+  reader.leave_to_launch();
+  ASSERT_TRUE(reader.is_stalled());
+  kill(launched.pid(), SIGUSR1);  // handed on, and nobody catches it
+  EXPECT_TRUE(launched.ranks_end());
+  EXPECT_TRUE(launched.is_running()) << "what was written must reach the reader";
+  EXPECT_THAT(reader.read_all(), HasSubstr("[0] line\n"));
+  EXPECT_EQ(launched.wait(), 128 + SIGUSR1);
+}
+
+TEST(LaunchOutput, AFullDiskIsAFailure) {
+  const auto ran = run_shell("numapin launch -q --nproc 2 -- echo line >/dev/full");
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.err, HasSubstr("write standard output: No space left on device"));
+}
+
 // ---- what a rank finds -----------------------------------------------------------------------------------------------
 
 std::map<std::string, std::string> variables_of_rank(const std::string& options, int rank) {
@@ -284,6 +366,13 @@ TEST(LaunchRank, HasTheMaskOfThePlan) {
                                                    "[1] " + plan["placements"][1]["cpulist"].get<std::string>()));
 }
 
+TEST(LaunchRank, IsToldWhoLeftItNoCpus) {  // a mask squeezed before us
+  if (run_shell("nproc").out == "1\n") GTEST_SKIP() << "needs two CPUs";
+  const auto ran = run_shell("taskset -c 0 numapin launch -q --nproc 2 -- true");
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("for 2 processes: they overlap. This process may not use CPUs 1"), HasSubstr("--cpus-per-task")));
+}
+
 TEST(LaunchRank, HasNoDescriptorAndNoSignalMaskOfOurs) {
   const std::string show = " grep Sig[BIC] /proc/self/status; exec ls /proc/self/fd";
   std::string expected;
@@ -325,7 +414,7 @@ TEST(LaunchSignal, UserSignalsAreHandedOn) {
 }
 
 TEST(LaunchSignal, HangupThatWasIgnoredStaysIgnored) {  // nohup
-  Launched launched({"--nproc", "1"}, kTellsAndEnds, true);
+  Launched launched({"--nproc", "1"}, kTellsAndEnds, {.hangup_ignored = true});
   ASSERT_TRUE(launched.wait_for("ready0"));
   kill(launched.pid(), SIGHUP);
   std::this_thread::sleep_for(100ms);
@@ -384,10 +473,12 @@ TEST(LaunchLeavesNone, WhenItsSupervisorIsKilledAtAnyMoment) {
   EXPECT_GE(killed, 6);
 }
 
-TEST(LaunchLeavesNone, AfterAHundredLaunches) {
-  const auto ran = run_shell("export NUMAPIN_TEST_MARK=hundred-$$; i=0; while [ $i -lt 100 ]; do i=$((i+1)); "
+// NUMAPIN_TEST_LAUNCHES=1000 takes half a minute.
+TEST(LaunchLeavesNone, AfterManyLaunches) {
+  const char* count = std::getenv("NUMAPIN_TEST_LAUNCHES");
+  const auto ran = run_shell(std::string("export NUMAPIN_TEST_MARK=many-$$; i=0; while [ $i -lt ") + (count != nullptr ? count : "100") + " ]; do i=$((i+1)); "
                              "numapin launch -q --nproc 2 -- true 2>/dev/null || echo failed; done; "
-                             "unset NUMAPIN_TEST_MARK; grep -l NUMAPIN_TEST_MARK=hundred-$$ /proc/[0-9]*/environ 2>/dev/null | wc -l");
+                             "unset NUMAPIN_TEST_MARK; grep -l NUMAPIN_TEST_MARK=many-$$ /proc/[0-9]*/environ 2>/dev/null | wc -l");
   EXPECT_EQ(ran.out, "0\n");
 }
 
@@ -395,6 +486,31 @@ TEST(LaunchLeavesNone, OfTwoHundredAndFiftySix) {
   Launched launched({"--nproc", "256"}, "exit 0");
   EXPECT_EQ(launched.wait(), 0) << launched.err();
   EXPECT_THAT(launched.survivors(), IsEmpty());
+}
+
+// Ten MB, whatever the number of ranks and the length of their lines; of the program and its libraries, which others
+// have too, not more than elsewhere.
+TEST(LaunchMemory, IsBounded) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitizer takes more than numapin";
+#endif
+  Launched launched({"--nproc", "256"}, "head -c 60000 /dev/zero | tr '\\0' x; echo; exec sleep 100");
+  const auto written = [&] {
+    std::error_code not_yet;
+    const auto size = std::filesystem::file_size(launched.out_path(), not_yet);
+    return not_yet ? 0 : size;
+  };
+  for (const auto until = Clock::now() + 60s; written() < 256UL * 60000 && Clock::now() < until;) std::this_thread::sleep_for(50ms);
+  ASSERT_GE(written(), 256UL * 60000);
+  ASSERT_TRUE(launched.supervisor());
+  for (const pid_t pid : {launched.pid(), *launched.supervisor()}) {
+    const auto status = read("/proc/" + std::to_string(pid) + "/status");
+    const auto at = status.find("RssAnon:");
+    ASSERT_NE(at, std::string::npos);
+    EXPECT_LT(std::stol(status.substr(at + 8)), 6 * 1024) << "kB";
+  }
+  EXPECT_EQ(launched.end(SIGKILL), 137);
+  EXPECT_THAT(launched.survivors_after(10s), IsEmpty());
 }
 
 TEST(LaunchLeavesAlone, WhatItsShellStartedBefore) {  // an entry script that ends in exec
