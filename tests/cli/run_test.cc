@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "run_numapin.h"
+#include "support/source_dir.h"
 
 namespace numapin::test {
 namespace {
@@ -111,6 +112,25 @@ TEST(RunLocalRank, UnderOpenMpi) {
   const auto ran = run_shell(mpirun + "numapin run --gpu local-rank --machine dgx-h100 --dry-run");
   EXPECT_EQ(ran.status, 0) << ran.err;
   for (const char* gpu : {"GPU 0 ", "GPU 1 ", "GPU 2 ", "GPU 3 "}) EXPECT_THAT(ran.out, HasSubstr(gpu));
+}
+
+TEST(RunLocalRank, UnderMpich) {
+  const std::string mpiexec = "mpiexec.hydra -n 4 ";  // by this name it does not meet Open MPI's mpiexec
+  if (run_shell(mpiexec + "true").status != 0) GTEST_SKIP() << "mpiexec.hydra does not work here (Debian: mpich)";
+  const auto ran = run_shell(mpiexec + "numapin run --gpu local-rank --machine dgx-h100 --dry-run --explain");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  for (const char* gpu : {"GPU 0 ", "GPU 1 ", "GPU 2 ", "GPU 3 "}) EXPECT_THAT(ran.out, HasSubstr(gpu));
+  EXPECT_THAT(ran.out, HasSubstr("from MPI_LOCALRANKID"));
+}
+
+// The real torchrun takes its place in the lane `scripts/test --torch`.
+TEST(RunLocalRank, UnderWhatDoesAsTorchrun) {
+  const auto stand_in = (source_dir() / "tests/torch/stand-in").string();
+  const auto ran = run_shell("SLURM_LOCALID=0 " + stand_in + " --no-python --nproc-per-node 4 numapin run --gpu local-rank --machine dgx-h100 --dry-run --explain");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  for (const char* gpu : {"GPU 0 ", "GPU 1 ", "GPU 2 ", "GPU 3 "}) EXPECT_THAT(ran.out, HasSubstr(gpu));
+  EXPECT_THAT(ran.out, HasSubstr("from LOCAL_RANK"));
+  EXPECT_THAT(ran.err, HasSubstr("local rank 3 from LOCAL_RANK, though SLURM_LOCALID=0"));
 }
 
 struct Bad {
