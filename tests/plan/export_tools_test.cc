@@ -163,6 +163,52 @@ TEST(JqTakes, TheJson) {
   EXPECT_EQ(oci.text, "MPOL_BIND\n");
 }
 
+/// A container whose root is this machine's /usr, run by a low-level runtime; `change` is jq text that turns the
+/// runtime's own example of a configuration into ours.
+Output run_container(const std::string& runtime, const std::string& start, const std::string& fragment, const std::string& change) {
+  return shell(fmt::format(R"(set -e
+dir=$(mktemp -d) && trap 'rm -rf --one-file-system "$dir"' EXIT && cd "$dir"
+mkdir -p rootfs/usr rootfs/proc rootfs/dev rootfs/sys
+for link in bin lib lib64; do ln -s usr/$link rootfs/$link; done
+{0} spec
+cat >fragment.json <<'EOF'
+{2}EOF
+jq --slurpfile ranks fragment.json '.process.terminal = false
+  | .process.args = ["sh", "-c", "grep _allowed_list /proc/self/status; echo gpu=$CUDA_VISIBLE_DEVICES"]
+  | .mounts += [{{destination: "/usr", source: "/usr", type: "bind", options: ["rbind", "ro"]}}]
+  | {3}' config.json >ours.json
+mv ours.json config.json
+{1}
+)", runtime, start, fragment, change));
+}
+
+/// As `numapin plan --format oci` says it is to be used: the rank's part over the configuration, variables added to its own.
+constexpr const char* kWithRankOne = "(.process.env + $ranks[0][1].process.env) as $env | . * $ranks[0][1] | .process.env = $env";
+
+class OciRuntimeTakes : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(OciRuntimeTakes, TheFragment) {
+  const auto& [runtime, start] = GetParam();
+  if (!works(std::string(runtime) + " --version") || !works("jq --version")) GTEST_SKIP() << runtime << " or jq is not installed";
+  auto c = planned(true, MemoryMode::kBind);
+  c.plan.placements[1].cpus = CpuSet::of(allowed_here().last());
+  const auto fragment = c.text("oci", {});
+  const auto plain = run_container(runtime, start, fragment, ".");
+  if (plain.status != 0) GTEST_SKIP() << runtime << " cannot run a container here: " << plain.text;
+  const auto out = run_container(runtime, start, fragment, kWithRankOne);
+  EXPECT_EQ(out.status, 0) << out.text;
+  EXPECT_THAT(out.text, HasSubstr(fmt::format("Cpus_allowed_list:\t{}\n", CpuSet::of(allowed_here().last()).to_list())));
+  EXPECT_THAT(out.text, HasSubstr("Mems_allowed_list:\t0\n"));
+  EXPECT_THAT(out.text, HasSubstr("gpu=GPU-10000001-"));
+}
+
+// crun wants one kind of cgroup hierarchy: where there are both it is shown the older one.
+INSTANTIATE_TEST_SUITE_P(Runtimes, OciRuntimeTakes,
+                         testing::Values(std::pair("runc", "runc --root \"$dir/state\" run numapin-$$"),
+                                         std::pair("crun", "unshare -m --propagation private sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; "
+                                                           "exec crun --root \"$0/state\" run numapin-$1' \"$dir\" $$")),
+                         [](const auto& one) { return std::string(one.param.first); });
+
 TEST(PythonTakes, MonarchsList) {
   if (!works("python3 -c 1")) GTEST_SKIP() << "python3 is not installed";
   const auto c = planned(true, MemoryMode::kBind);
