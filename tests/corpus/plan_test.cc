@@ -63,7 +63,9 @@ TEST_P(CorpusPlan, WithoutGpusNeedsNoDevices) {
     job.gpus.clear();
     const auto full = make_plan(whole->machine, a, job), quick = make_plan(part->machine, a, job);
     ASSERT_EQ(full.has_value(), quick.has_value());
-    if (full) EXPECT_EQ(*full, *quick) << "job " << i;
+    if (full) {
+      EXPECT_EQ(*full, *quick) << "job " << i;
+    }
   }
 }
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CorpusPlan);
