@@ -1,7 +1,10 @@
 // What holds for every plan, on machines that nobody has recorded.
 #include <gmock/gmock.h>
 
+#include <functional>
+
 #include "numapin/plan.h"
+#include "support/made_machine.h"
 #include "support/random_machine.h"
 
 namespace numapin {
@@ -89,6 +92,53 @@ TEST(PlanProperties, BrokenPlansAreFound) {
   auto missing = *plan;
   missing.placements.pop_back();
   EXPECT_THAT(check(m, {}, job, missing), testing::Contains(testing::HasSubstr("1 placements for 2")));
+}
+
+/// What check() says of a plan for all GPUs once it has been broken.
+std::vector<std::string> after(const Machine& m, Job job, const std::function<void(Plan&)>& damage) {
+  job.cpus = CpuScope::kExclusive;
+  job.one_process_per_gpu = true;
+  for (const auto& gpu : m.gpus) job.gpus.push_back({gpu.index, "", {}});
+  auto plan = make_plan(m, {}, job);
+  if (!plan) return {plan.error().message};
+  EXPECT_THAT(check(m, {}, job, *plan), IsEmpty());
+  damage(*plan);
+  return check(m, {}, job, *plan);
+}
+
+TEST(PlanProperties, AReservedCoreIsMissed) {
+  Job job;
+  job.reserve_cores_per_node = 1;
+  EXPECT_THAT(after(test::made_machine(), job, [](Plan& p) { p.placements[0].cpus |= CpuSet{0, 24}; }),
+              testing::Contains(testing::HasSubstr("core 0,24 is reserved")));
+}
+
+TEST(PlanProperties, APreferredCoreOfAWorkerIsFound) {
+  auto m = test::made_machine();
+  m.cores[1].highest_perf = 200;
+  Job job;
+  job.worker_cores = 2;
+  EXPECT_THAT(after(m, job, [](Plan& p) {
+    p.placements[0].main_cpus = {0, 24};
+    p.placements[0].worker_cpus = {1, 2, 25, 26};
+  }), testing::Contains(testing::HasSubstr("workers have a preferred core")));
+}
+
+TEST(PlanProperties, AShareAcrossL3GroupsIsFound) {
+  const auto m = test::made_machine({.nodes = 1, .cores_per_node = 8, .threads = 1, .cores_per_l3 = 4, .gpus_per_node = 4});
+  EXPECT_THAT(after(m, {}, [](Plan& p) {
+    p.placements[1].cpus = {3, 4};
+    p.placements[2].cpus = {2, 5};
+  }), testing::Contains(testing::HasSubstr("rank 1: 2 cores lie in 2 L3 groups of 4")));
+}
+
+TEST(PlanProperties, UnequalSharesOfGpusWithSeveralNodesAreFound) {
+  auto m = test::made_machine();
+  for (auto& gpu : m.gpus) gpu.numa_nodes = {NodeSet{0, 1}, Source::kNvml};
+  EXPECT_THAT(after(m, {}, [](Plan& p) {
+    p.placements[0].cpus = {0, 24};
+    p.placements[0].cores = 1;
+  }), testing::Contains(testing::HasSubstr("node 0-1: shares between 1 and 3 cores")));
 }
 
 TEST(VisibleProperties, NoTextCrashes) {
