@@ -62,6 +62,7 @@ struct ProcessInfo {
   std::string command;               ///< the command line, blanks between arguments; "" for a kernel thread
   std::optional<int> uid;
   std::uint64_t start_ticks = 0;     ///< since boot; with the pid it names the process for good
+  std::optional<std::uint64_t> resident_bytes;  ///< VmRSS: no huge pages of hugetlbfs
   NodeSet allowed_mems;
   std::vector<ThreadInfo> threads;   ///< by tid
   std::optional<ProcessMemory> memory;
@@ -85,7 +86,10 @@ struct ProcStat {
   char state = '?';
   int parent = 0;
   std::uint64_t user_ticks = 0, system_ticks = 0, start_ticks = 0;
+  int threads = 0;
   int last_cpu = 0;
+  bool kernel_thread = false;  ///< PF_KTHREAD
+  std::uint64_t ticks() const { return user_ticks + system_ticks; }
 };
 std::optional<ProcStat> parse_proc_stat(std::string_view text);
 

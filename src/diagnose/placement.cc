@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/units.h"
+#include "diagnose/near.h"
 #include "numapin/findings.h"
 
 namespace numapin {
@@ -101,23 +102,6 @@ PlacementVerdict Judge::verdict() const {
   return {wrong ? PlacementState::kWrong : PlacementState::kLoose, line, mend};
 }
 
-/// The nodes themselves where they have memory, else the nearest ones that do.
-NodeSet memory_near(const Machine& m, const NodeSet& nodes) {
-  const NodeSet with_memory = dram_nodes(m);
-  NodeSet out = nodes & with_memory;
-  if (!out.empty()) return out;
-  std::optional<int> best;
-  for (NodeId from : nodes)
-    for (NodeId to : with_memory) {
-      const auto d = distance(m, from, to);
-      if (!d || (best && *d > *best)) continue;
-      if (!best || *d < *best) out = {};
-      best = d;
-      out.insert(to);
-    }
-  return out.empty() ? with_memory : out;
-}
-
 bool has_one_node(const Machine& m) { return memory_nodes(m).size() <= 1 && cpu_nodes(m).size() <= 1; }
 const PlacementVerdict kOneNode{PlacementState::kOneNode, "ok: this machine has one node", ""};
 
@@ -141,13 +125,13 @@ PlacementVerdict judge_placement(const Machine& m, const ProcessInfo& p, const s
     const auto gpu = std::find_if(m.gpus.begin(), m.gpus.end(), [&](const Gpu& g) { return g.index == index; });
     if (gpu == m.gpus.end() || !gpu->numa_nodes)
       return {PlacementState::kUnknown, fmt::format("the node of GPU {} is unknown", index), "numapin topo"};
-    judge.near_nodes |= *gpu->numa_nodes;
-    if (gpu->memory_node) judge.near_memory.insert(*gpu->memory_node);  // Grace: pages in the GPU itself are at home
     judge.gpus_text += fmt::format("{}GPU {} on {}", judge.gpus_text.empty() ? "" : ", ", index, nodes_text(*gpu->numa_nodes));
   }
   if (p.threads.empty()) return {PlacementState::kUnknown, "its threads cannot be read", ""};
-  judge.near_cpus = cpus_of(m, judge.near_nodes);
-  judge.near_memory |= memory_near(m, judge.near_nodes);
+  const auto home = place_near(m, gpus).value_or(NearPlace{});
+  judge.near_nodes = home.nodes;
+  judge.near_cpus = home.cpus;
+  judge.near_memory = home.memory;
   judge.judge_cpus();
   judge.judge_memory();
   auto verdict = judge.verdict();

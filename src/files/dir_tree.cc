@@ -11,11 +11,14 @@
 #include <cstring>
 #include <utility>
 
+#include "files/failed.h"
 #include "files/follow_links.h"
 #include "numapin/file_tree.h"
 
 namespace numapin {
 namespace {
+
+using files::failed;
 
 constexpr std::size_t kMaxFileBytes = std::size_t{16} << 20;  // no file of sysfs or procfs that we read comes near it
 constexpr std::size_t kPage = 4096;
@@ -36,23 +39,6 @@ class Fd {
  private:
   int fd_;
 };
-
-Error::Kind kind_of(int error) {
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-    case ENODEV:  // a sysfs file whose device went away
-    case ESRCH:   // a /proc/PID file whose process ended
-      return Error::Kind::kNotFound;
-    case EACCES:
-    case EPERM: return Error::Kind::kDenied;
-    default: return Error::Kind::kSystem;
-  }
-}
-
-Unexpected failed(int error, std::string_view verb, std::string_view path) {
-  return fail(kind_of(error), fmt::format("{} {}: {}", verb, path, std::strerror(error)));
-}
 
 // An attribute of sysfs comes whole in its first read, up to a page; other kernel files may stop anywhere before their
 // end (seq_file stops where the next record does not fit), so that only an empty read ends them.
@@ -100,6 +86,19 @@ std::string path_of(int fd) {
   return {target, static_cast<std::size_t>(n)};
 }
 
+/// "/proc/4242/fd/3": the kernel itself says where such a link leads, without links in it, and "socket:[7]" for what has
+/// no path.
+bool is_descriptor_link(std::string_view path) {
+  return path.starts_with("/proc/") && path.rfind("/fd/") == path.rfind('/') - 3;
+}
+
+Result<std::string> link_target(const std::string& path) {
+  char target[4096];
+  const auto n = ::readlink(path.c_str(), target, sizeof target);
+  if (n < 0) return failed(errno, "resolve", path);
+  return std::string(target, static_cast<std::size_t>(n));
+}
+
 /// "/": the kernel follows the links.
 class LiveTree final : public FileTree {
  public:
@@ -118,6 +117,7 @@ class LiveTree final : public FileTree {
   // One open and one readlink; realpath(3) asks for every directory on the way.
   Result<std::string> resolve(std::string_view path) const override {
     const std::string name(path);
+    if (is_descriptor_link(path)) return link_target(name);
     const Fd place(::open(name.c_str(), O_PATH | O_CLOEXEC));
     if (place.get() < 0) return failed(errno, "resolve", path);
     if (auto real = path_of(place.get()); !real.empty()) return real;

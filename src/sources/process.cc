@@ -6,6 +6,7 @@
 
 #include "base/numbers.h"
 #include "base/text.h"
+#include "sources/gpu_lists.h"
 #include "sources/read.h"
 
 namespace numapin {
@@ -39,7 +40,9 @@ std::optional<int> minor_behind(std::string_view target, std::string_view prefix
   return parse_number<int>(target.substr(prefix.size()));
 }
 
-void read_open_devices(const FileTree& tree, ProcessInfo& p) {
+}  // namespace
+
+void sources::read_open_devices(const FileTree& tree, ProcessInfo& p) {
   const auto dir = path_of(p.pid, "fd");
   const auto entries = tree.list(dir);
   if (!entries) {
@@ -58,6 +61,8 @@ void read_open_devices(const FileTree& tree, ProcessInfo& p) {
   p.render_minors.assign(render.begin(), render.end());
 }
 
+namespace {
+
 void fill_from_status(std::string_view status, ThreadInfo& t) {
   if (auto list = field(status, "Cpus_allowed_list"))
     if (auto cpus = CpuSet::parse(*list)) t.allowed_cpus = *cpus;
@@ -65,13 +70,17 @@ void fill_from_status(std::string_view status, ThreadInfo& t) {
   t.involuntary_switches = number_field(status, "nonvoluntary_ctxt_switches");
 }
 
-std::optional<std::uint64_t> migrations_of(std::string_view sched) {
+}  // namespace
+
+std::optional<std::uint64_t> sources::parse_migrations(std::string_view sched) {
   for (auto line : split_lines(sched))
     if (line.starts_with("se.nr_migrations"))
       if (const auto colon = line.find(':'); colon != line.npos)
         return parse_number<std::uint64_t>(trim(line.substr(colon + 1)));
   return std::nullopt;
 }
+
+namespace {
 
 std::optional<ThreadInfo> read_thread(const FileTree& tree, const std::string& dir, int tid) {
   const auto stat_text = tree.read(dir + "/stat");
@@ -84,9 +93,9 @@ std::optional<ThreadInfo> read_thread(const FileTree& tree, const std::string& d
   t.name = stat->name;
   t.state = stat->state;
   t.last_cpu = stat->last_cpu;
-  t.cpu_ticks = stat->user_ticks + stat->system_ticks;
+  t.cpu_ticks = stat->ticks();
   fill_from_status(*status, t);
-  if (const auto sched = tree.read(dir + "/sched")) t.migrations = migrations_of(*sched);
+  if (const auto sched = tree.read(dir + "/sched")) t.migrations = sources::parse_migrations(*sched);
   return t;
 }
 
@@ -207,9 +216,19 @@ std::optional<ProcStat> parse_proc_stat(std::string_view text) {
   const auto parent = parse_number<int>(at(4));
   const auto user = parse_number<std::uint64_t>(at(14)), system = parse_number<std::uint64_t>(at(15));
   const auto start = parse_number<std::uint64_t>(at(22));
+  const auto flags = parse_number<std::uint64_t>(at(9));
+  const auto threads = parse_number<int>(at(20));
   const auto cpu = parse_number<int>(at(kLastCpu));
-  if (!parent || !user || !system || !start || !cpu) return std::nullopt;
-  return ProcStat{std::string(text.substr(open + 1, close - open - 1)), at(3)[0], *parent, *user, *system, *start, *cpu};
+  if (!parent || !flags || !user || !system || !threads || !start || !cpu) return std::nullopt;
+  constexpr std::uint64_t kKernelThread = 0x00200000;  // PF_KTHREAD, include/linux/sched.h
+  return ProcStat{std::string(text.substr(open + 1, close - open - 1)), at(3)[0], *parent, *user, *system, *start, *threads, *cpu,
+                  (*flags & kKernelThread) != 0};
+}
+
+std::optional<ProcessMemory> sources::read_memory(const FileTree& tree, int pid) {
+  const auto maps = tree.read(path_of(pid, "numa_maps"));
+  if (!maps) return std::nullopt;
+  return parse_numa_maps(*maps, kBasePage, kHugePage);
 }
 
 Result<ProcessInfo> read_process(const FileTree& tree, int pid, const ProcessDetail& detail) {
@@ -222,11 +241,12 @@ Result<ProcessInfo> read_process(const FileTree& tree, int pid, const ProcessDet
   p.parent = stat->parent;
   p.name = stat->name;
   p.start_ticks = stat->start_ticks;
+  if (const auto kib = number_field(status, "VmRSS")) p.resident_bytes = *kib * kKib;
   if (auto uid = number_field(status, "Uid")) p.uid = static_cast<int>(*uid);
   if (auto list = field(status, "Mems_allowed_list"))
     if (auto mems = NodeSet::parse(*list)) p.allowed_mems = *mems;
   if (auto command = tree.read(path_of(pid, "cmdline"))) p.command = command_of(std::move(*command));
-  read_open_devices(tree, p);
+  sources::read_open_devices(tree, p);
   if (detail.threads) read_threads(tree, p);
   if (detail.memory) read_memory(tree, status, p);
   return p;

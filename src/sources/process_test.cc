@@ -19,6 +19,8 @@ TEST(ProcStat, SurvivesAnyName) {
   EXPECT_EQ(s->user_ticks + s->system_ticks, 19U);
   EXPECT_EQ(s->start_ticks, 98765U);
   EXPECT_EQ(s->last_cpu, 11);
+  EXPECT_EQ(s->threads, 3);
+  EXPECT_FALSE(s->kernel_thread);
 }
 
 TEST(ProcStat, IsNothingForHalfALine) {
