@@ -57,6 +57,9 @@ void fill_optional(const Library& lib, NvmlApi& api) {
     lib.find("nvmlDeviceGetGraphicsRunningProcesses_v2", api.graphics_processes);
   lib.find("nvmlDeviceGetPersistenceMode", api.persistence_mode);
   lib.find("nvmlSystemGetCudaDriverVersion_v2", api.cuda_version);
+  lib.find("nvmlDeviceGetUtilizationRates", api.utilization);
+  lib.find("nvmlDeviceGetFieldValues", api.field_values);
+  lib.find("nvmlDeviceGetPcieThroughput", api.pcie_throughput);
 }
 
 }  // namespace

@@ -44,6 +44,27 @@ struct NvmlProcess {  // nvmlProcessInfo_t of the _v2 and _v3 calls
   unsigned gpu_instance, compute_instance;
 };
 
+struct NvmlUtilization {  // nvmlUtilization_t: percent of the last sample period that was busy
+  unsigned gpu, memory;
+};
+
+struct NvmlFieldValue {  // nvmlFieldValue_t
+  unsigned field, scope;
+  long long timestamp_us, latency_us;
+  int type;    // nvmlValueType_t
+  int status;  // of this field
+  union {
+    double real;
+    unsigned u32;
+    unsigned long u_long;
+    unsigned long long u64;
+  } value;
+};
+enum NvmlValueType : int { kNvmlDouble = 0, kNvmlU32 = 1, kNvmlULong = 2, kNvmlU64 = 3 };
+/// Bytes since the driver was loaded; may wrap. Driver 535 and later (seen: 0.2-0.4 ms a call).
+enum NvmlField : unsigned { kNvmlPcieTxBytes = 197, kNvmlPcieRxBytes = 198 };
+enum NvmlPcieCounter : int { kNvmlPcieTx = 0, kNvmlPcieRx = 1 };
+
 enum NvmlRemote : int { kNvmlRemoteGpu = 0, kNvmlRemoteIbmNpu = 1, kNvmlRemoteSwitch = 2, kNvmlRemoteUnknown = 0xff };
 enum NvmlScope : unsigned { kNvmlScopeNode = 0, kNvmlScopeSocket = 1 };
 constexpr unsigned kNvmlMaxLinks = 36;  // NVML_NVLINK_MAX_LINKS
@@ -84,6 +105,10 @@ struct NvmlApi {
   int (*graphics_processes)(NvmlDevice, unsigned* count, NvmlProcess* processes);
   int (*persistence_mode)(NvmlDevice, int* on);
   int (*cuda_version)(int* version);  ///< the newest that the driver supports: 12040 is 12.4
+  int (*utilization)(NvmlDevice, NvmlUtilization*);
+  int (*field_values)(NvmlDevice, int count, NvmlFieldValue* values);
+  /// Sleeps 20 ms to measure.
+  int (*pcie_throughput)(NvmlDevice, int counter, unsigned* kilobyte_per_s);
 };
 
 /// Loads and initialises libnvidia-ml.so.1; the table lives as long as the handle.

@@ -3,20 +3,22 @@
 #include <set>
 
 #include "base/numbers.h"
+#include "base/text.h"
 #include "gpu/nvml.h"
-#include "numapin/process.h"
+#include "sources/gpu_lists.h"
 #include "sources/read.h"
 
 namespace numapin {
 namespace {
 
-constexpr std::uint16_t kNvidia = 0x10de;
+using sources::PidGpus;
 
-using Users = std::map<int, std::set<int>>;  // pid -> Gpu::index
+constexpr std::uint16_t kNvidia = 0x10de;
+const std::string kKfdTopology = "/sys/class/kfd/kfd/topology/nodes", kKfdProcesses = "/sys/class/kfd/kfd/proc";
 
 bool exists(const FileTree& tree, int pid) { return tree.read("/proc/" + std::to_string(pid) + "/stat").has_value(); }
 
-void add_nvml_processes(int (*call)(NvmlDevice, unsigned*, NvmlProcess*), NvmlDevice device, int gpu, Users& users) {
+void add_nvml_processes(int (*call)(NvmlDevice, unsigned*, NvmlProcess*), NvmlDevice device, int gpu, PidGpus& users) {
   if (call == nullptr) return;
   std::vector<NvmlProcess> list(64);
   // The number may grow between the two calls; three tries, then what fits.
@@ -33,8 +35,40 @@ void add_nvml_processes(int (*call)(NvmlDevice, unsigned*, NvmlProcess*), NvmlDe
   }
 }
 
-Users from_nvml_lists(const Machine& m, const NvmlApi& nvml) {
-  Users users;
+/// KFD's own number of each GPU (gpu_id, a hash) -> Gpu::index, joined by the render minor, which partitions have too.
+std::map<std::uint64_t, int> kfd_numbers(const FileTree& tree, const Machine& m) {
+  std::map<std::uint64_t, int> out;
+  for (const int node : sources::numbered_entries(tree, kKfdTopology, "")) {
+    const auto dir = kKfdTopology + "/" + std::to_string(node);
+    const auto id = sources::read_number<std::uint64_t>(tree, dir + "/gpu_id");
+    const auto properties = tree.read(dir + "/properties");
+    if (!id || *id == 0 || !properties) continue;  // 0: a node of CPUs
+    for (const auto line : split_lines(*properties)) {
+      const auto words = split_words(line);
+      if (words.size() != 2 || words[0] != "drm_render_minor") continue;
+      for (const auto& gpu : m.gpus)
+        if (gpu.vendor != kNvidia && gpu.minor && parse_number<int>(words[1]) == *gpu.minor) out[*id] = gpu.index;
+    }
+  }
+  return out;
+}
+
+/// Every process that opened /dev/kfd has an entry for every GPU; it uses those where it has memory or a queue.
+std::set<int> kfd_gpus_of(const FileTree& tree, int pid, const std::map<std::uint64_t, int>& numbers) {
+  const auto dir = kKfdProcesses + "/" + std::to_string(pid);
+  std::set<int> gpus;
+  for (const auto& [id, gpu] : numbers)
+    if (sources::read_number<std::uint64_t>(tree, dir + "/vram_" + std::to_string(id)).value_or(0) > 0) gpus.insert(gpu);
+  for (const auto& queue : sources::entries(tree, dir + "/queues"))
+    if (const auto id = sources::read_number<std::uint64_t>(tree, dir + "/queues/" + queue + "/gpuid"))
+      if (const auto gpu = numbers.find(*id); gpu != numbers.end()) gpus.insert(gpu->second);
+  return gpus;
+}
+
+}  // namespace
+
+PidGpus sources::nvml_users(const Machine& m, const NvmlApi& nvml) {
+  PidGpus users;
   for (const auto& gpu : m.gpus) {
     NvmlDevice device = nullptr;
     if (!gpu.nvml_index) continue;
@@ -45,7 +79,15 @@ Users from_nvml_lists(const Machine& m, const NvmlApi& nvml) {
   return users;
 }
 
-}  // namespace
+PidGpus sources::kfd_users(const FileTree& tree, const Machine& m) {
+  PidGpus users;
+  const auto pids = numbered_entries(tree, kKfdProcesses, "");
+  if (pids.empty()) return users;
+  const auto numbers = kfd_numbers(tree, m);
+  for (const int pid : pids)
+    if (auto gpus = kfd_gpus_of(tree, pid, numbers); !gpus.empty()) users[pid] = std::move(gpus);
+  return users;
+}
 
 std::vector<int> open_gpus(const Machine& m, const ProcessInfo& p) {
   std::vector<int> out;
@@ -60,13 +102,16 @@ std::vector<int> open_gpus(const Machine& m, const ProcessInfo& p) {
 GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* nvml) {
   GpuUsers out;
   int elsewhere = 0, closed = 0;
-  Users listed;
-  if (nvml != nullptr) listed = from_nvml_lists(m, *nvml);
-  for (const auto& [pid, gpus] : listed) {
-    // In a container NVML tells the host's numbers, which mean other processes here, or none.
-    if (exists(tree, pid)) out.users.push_back({pid, {gpus.begin(), gpus.end()}, Source::kNvml});
-    else ++elsewhere;
-  }
+  std::set<int> listed;
+  const auto take = [&](const PidGpus& users, Source source) {
+    for (const auto& [pid, gpus] : users) {
+      // In a container the driver tells the host's numbers, which mean other processes here, or none.
+      if (!exists(tree, pid)) ++elsewhere;
+      else if (listed.insert(pid).second) out.users.push_back({pid, {gpus.begin(), gpus.end()}, source});
+    }
+  };
+  if (nvml != nullptr) take(sources::nvml_users(m, *nvml), Source::kNvml);
+  take(sources::kfd_users(tree, m), Source::kKfd);
   for (const int pid : list_processes(tree)) {
     if (listed.contains(pid)) continue;
     const auto p = read_process(tree, pid, {.threads = false, .memory = false});
@@ -76,11 +121,15 @@ GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* n
     if (!gpus.empty()) out.users.push_back({pid, gpus, Source::kProcfs});
   }
   std::sort(out.users.begin(), out.users.end(), [](const auto& a, const auto& b) { return a.pid < b.pid; });
-  if (elsewhere > 0)
-    out.notes.push_back(std::to_string(elsewhere) + " process(es) that the driver lists run outside this container");
-  if (closed > 0)
-    out.notes.push_back(std::to_string(closed) + " process(es) of other users cannot be looked into (run as root to see all)");
+  out.notes = sources::notes_of_unseen(elsewhere, closed);
   return out;
+}
+
+std::vector<std::string> sources::notes_of_unseen(int elsewhere, int closed) {
+  std::vector<std::string> notes;
+  if (elsewhere > 0) notes.push_back(std::to_string(elsewhere) + " process(es) that the driver lists run outside this container");
+  if (closed > 0) notes.push_back(std::to_string(closed) + " process(es) of other users cannot be looked into (run as root to see all)");
+  return notes;
 }
 
 }  // namespace numapin

@@ -12,6 +12,8 @@ Result<void> add_cpu_list(const FileTree& tree, Machine& m);
 void add_nodes(const FileTree& tree, Machine& m);
 /// CPUs and memory of one node.
 NumaNode read_node(const FileTree& tree, NodeId id, const CpuSet& online);
+/// Of "Node 0 MemTotal:  32980312 kB" of a node's meminfo, and the same without "Node 0" of /proc/meminfo.
+std::optional<std::uint64_t> memory_bytes(std::string_view meminfo, std::string_view key);
 /// Packages, cores, L3 groups, core kinds; needs the online CPUs and the nodes.
 void add_cores(const FileTree& tree, Machine& m);
 /// Host name, kernel, architecture, CPU model.

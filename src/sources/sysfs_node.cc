@@ -12,20 +12,6 @@ const std::string kNodeDir = "/sys/devices/system/node";
 
 std::string node_dir(NodeId id) { return kNodeDir + "/node" + std::to_string(number(id)); }
 
-/// "Node 0 MemTotal:  32980312 kB" of a node's meminfo, and the same without "Node 0" of /proc/meminfo.
-std::optional<std::uint64_t> memory_bytes(std::string_view meminfo, std::string_view key) {
-  for (const auto line : split_lines(meminfo)) {
-    const auto words = split_words(line);
-    for (std::size_t i = 0; i + 1 < words.size(); ++i) {
-      if (!words[i].starts_with(key) || words[i].substr(key.size()) != ":") continue;
-      const auto kb = parse_number<std::uint64_t>(words[i + 1]);
-      if (!kb || *kb > UINT64_MAX / 1024) return std::nullopt;
-      return *kb * 1024;
-    }
-  }
-  return std::nullopt;
-}
-
 void add_memory(const FileTree& tree, const std::string& path, Source source, NumaNode& node) {
   const auto meminfo = tree.read(path);
   if (!meminfo) return;
@@ -150,6 +136,19 @@ void add_only_node(const FileTree& tree, Machine& m) {
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> memory_bytes(std::string_view meminfo, std::string_view key) {
+  for (const auto line : split_lines(meminfo)) {
+    const auto words = split_words(line);
+    for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+      if (!words[i].starts_with(key) || words[i].substr(key.size()) != ":") continue;
+      const auto kb = parse_number<std::uint64_t>(words[i + 1]);
+      if (!kb || *kb > UINT64_MAX / 1024) return std::nullopt;
+      return *kb * 1024;
+    }
+  }
+  return std::nullopt;
+}
 
 NumaNode read_node(const FileTree& tree, NodeId id, const CpuSet& online) {
   NumaNode node;

@@ -5,7 +5,8 @@
 //              "minor": 0, "memory_mib": 81559, "cpus": [0, 1], "nodes": [0], "own_node": 1,
 //              "switch_links": 18, "peers": {"0000:19:00.0": 12}, "version": 4, "levels": {"1": 50},
 //              "mig": [{"uuid": "MIG-...", "gi": 1, "ci": 0, "name": "NVIDIA H100 80GB HBM3 MIG 1g.10gb", "memory_mib": 9856}],
-//              "processes": [{"pid": 4242, "mib": 100}]}],
+//              "processes": [{"pid": 4242, "mib": 100}],
+//              "busy": 98, "rx_bytes": 1000, "tx_bytes": 10, "rx_kb_per_s": 7, "tx_kb_per_s": 1}],
 //    "fail": {"nvmlDeviceGetUUID": 4}}
 //
 // A function in "fail" returns that status always. What a GPU leaves out is "not supported".
@@ -202,6 +203,28 @@ int nvmlDeviceGetComputeInstanceId(NvmlDevice d, unsigned* out) { FORCED(); retu
 int nvmlDeviceGetComputeRunningProcesses_v3(NvmlDevice d, unsigned* count, numapin::NvmlProcess* out) {
   FORCED();
   return processes(d, count, out);
+}
+
+int nvmlDeviceGetUtilizationRates(NvmlDevice d, numapin::NvmlUtilization* out) {
+  FORCED();
+  return number(d, "busy", &out->gpu);
+}
+/// The byte counters grow by what the description says at every call.
+int nvmlDeviceGetFieldValues(NvmlDevice d, int count, numapin::NvmlFieldValue* values) {
+  FORCED();
+  static unsigned long long calls = 0;
+  ++calls;
+  for (int i = 0; i < count; ++i) {
+    unsigned step = 0;
+    values[i].status = number(d, values[i].field == numapin::kNvmlPcieRxBytes ? "rx_bytes" : "tx_bytes", &step);
+    values[i].type = numapin::kNvmlU64;
+    values[i].value.u64 = step * calls;
+  }
+  return 0;
+}
+int nvmlDeviceGetPcieThroughput(NvmlDevice d, int counter, unsigned* out) {
+  FORCED();
+  return number(d, counter == numapin::kNvmlPcieRx ? "rx_kb_per_s" : "tx_kb_per_s", out);
 }
 
 }  // extern "C"

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "numapin/sources.h"
+#include "sources/gpu_meter.h"
 
 namespace numapin {
 namespace {
@@ -102,6 +103,35 @@ TEST(LoadNvml, TellsNoDriverFromABrokenOne) {
   ASSERT_FALSE(broken);
   EXPECT_EQ(broken.error().kind, Error::Kind::kUnsupported);
 }
+
+TEST(GpuMeter, TakesRatesFromTheByteCounters) {
+  auto m = read_fake(R"({"gpus": [{"address": "0000:18:00.0", "uuid": "GPU-a", "busy": 98, "rx_bytes": 1000, "tx_bytes": 10}]})");
+  ASSERT_TRUE(m);
+  const auto api = load_nvml(FAKE_NVML);
+  GpuMeter meter(*m, api->get());
+  EXPECT_FALSE(meter.look(5).at(0).rx_bytes_per_s) << "one look has no rate";
+  const auto now = meter.look(7).at(0);
+  EXPECT_EQ(now.busy_percent, 98);
+  EXPECT_DOUBLE_EQ(*now.rx_bytes_per_s, 500);
+  EXPECT_DOUBLE_EQ(*now.tx_bytes_per_s, 5);
+}
+
+TEST(GpuMeter, MeasuresOneGpuALookWhereThereAreNoCounters) {
+  auto m = read_fake(R"({"gpus": [{"address": "0000:18:00.0", "uuid": "GPU-a", "rx_kb_per_s": 7, "tx_kb_per_s": 1},
+                                  {"address": "0000:19:00.0", "uuid": "GPU-b", "rx_kb_per_s": 9, "tx_kb_per_s": 2}]})");
+  ASSERT_TRUE(m);
+  const auto api = load_nvml(FAKE_NVML);
+  GpuMeter meter(*m, api->get());
+  const auto first = meter.look(1);
+  EXPECT_DOUBLE_EQ(*first[0].rx_bytes_per_s, 7000);
+  EXPECT_FALSE(first[1].rx_bytes_per_s);
+  EXPECT_FALSE(first[0].busy_percent) << "not supported";
+  const auto second = meter.look(2);
+  EXPECT_DOUBLE_EQ(*second[0].rx_bytes_per_s, 7000) << "its last value";
+  EXPECT_DOUBLE_EQ(*second[1].tx_bytes_per_s, 2000);
+}
+
+TEST(GpuMeter, WithoutADriverNothingIsKnown) { EXPECT_TRUE(GpuMeter(Machine{}, nullptr).look(1).empty()); }
 
 }  // namespace
 }  // namespace numapin
