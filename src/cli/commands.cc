@@ -11,6 +11,7 @@
 #include "cli/run.h"
 #include "cli/snapshot.h"
 #include "cli/topo.h"
+#include "cli/watch.h"
 
 namespace numapin::cli {
 
@@ -29,6 +30,7 @@ constexpr Command kCommands[] = {
     {"doctor", kCheck, "Check machine, container and job; say what to type to mend them", add_doctor},
     {"inspect", kCheck, "Show where running GPU processes really are", add_inspect},
     {"rebind", kCheck, "Move a running process, its children and its memory to its GPU", add_rebind},
+    {"watch", kCheck, "Show live where GPU processes run and have their memory", add_watch},
     {"completion", kShell, "Print completions for bash, zsh or fish", add_completion},
 };
 
