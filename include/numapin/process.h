@@ -49,6 +49,10 @@ struct ProcessMemory {
   std::vector<Vma> own_policy;       ///< mappings with pages whose policy differs from `policy`
   std::uint64_t locked_bytes = 0;    ///< VmLck
   std::uint64_t pinned_bytes = 0;    ///< VmPin: RDMA and VFIO pins; the NVIDIA driver's pins are not counted by the kernel
+  std::uint64_t device_bytes = 0;    ///< addresses that device drivers mapped (/dev/nvidia0, ...): not the process's memory, and unmovable
+  /// Not counted but estimated from so many pages; 0: counted. Then all is in `anon`, and no policy is known.
+  std::uint64_t sample_pages = 0;
+  std::map<int, std::pair<double, double>> sample_shares;  ///< node -> bounds of its share (95 %), 0 to 1
   NodeBytes total() const;
   /// What can be moved and matters: everything but the page cache of files.
   NodeBytes own() const;
@@ -68,6 +72,7 @@ struct ProcessInfo {
   std::optional<ProcessMemory> memory;
   std::vector<int> gpu_minors;       ///< /dev/nvidiaN held open
   std::vector<int> render_minors;    ///< /dev/dri/renderDN held open
+  bool kernel_thread = false;        ///< PF_KTHREAD
   bool opens_kfd = false;            ///< /dev/kfd held open
   std::vector<std::string> denied;   ///< what this user may not see: "numa_maps: Permission denied"
   bool operator==(const ProcessInfo&) const = default;
@@ -105,6 +110,8 @@ std::vector<StrayRange> stray_ranges(const FileTree& tree, int pid, const NodeSe
 struct ProcessDetail {
   bool threads = true;
   bool memory = true;   ///< numa_maps walks every page of the process under its mm lock
+  /// Above this VmRSS it is not read.
+  std::uint64_t count_up_to_bytes = UINT64_MAX;
 };
 /// Everything about one process. Error kNotFound when it does not exist (any more), also when it ends while it is read.
 Result<ProcessInfo> read_process(const FileTree& tree, int pid, const ProcessDetail& detail = {});
@@ -123,8 +130,8 @@ struct GpuUsers {
   bool operator==(const GpuUsers&) const = default;
 };
 /// Every process that uses a GPU, as far as this user may see: NVML's list and KFD's, and where neither speaks the
-/// device files that processes hold open. `nvml` may be null.
-GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* nvml);
+/// device files that processes hold open. `nvml` may be null. Without `open_files` only what the drivers list.
+GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* nvml, bool open_files = true);
 /// The GPUs behind the device files that a process holds open.
 std::vector<int> open_gpus(const Machine& m, const ProcessInfo& p);
 

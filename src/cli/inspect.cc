@@ -22,6 +22,7 @@ struct Options {
   std::vector<std::string> targets;
   std::string machine;
   bool json = false, tree = false, threads = false, numastat = false, taskset = false;
+  bool sample = false, exact = false;
 };
 
 constexpr const char* kExamples =
@@ -48,6 +49,7 @@ Result<std::vector<int>> find_targets(const FileTree& tree, const std::string& w
 
 Result<Inspector> inspect(const Options& o, const FileTree& tree, const Machine& machine, const GpuUsers& users) {
   auto inspector = make_inspector(tree, machine, users);
+  inspector.counting = o.sample ? Counting::kSample : o.exact || o.numastat ? Counting::kExact : Counting::kAsNeeded;
   if (o.targets.empty()) inspector.add_users(users);
   for (const auto& target : o.targets) {
     NUMAPIN_TRY(const auto pids, find_targets(tree, target));
@@ -58,6 +60,7 @@ Result<Inspector> inspect(const Options& o, const FileTree& tree, const Machine&
                                                    done.error().kind == Error::Kind::kNotFound ? "there is none" : done.error().message));
     }
   }
+  inspector.tell_of_shared_cores();
   return inspector;
 }
 
@@ -68,7 +71,7 @@ bool is_problem(const Inspection& i) {
 int run(const Options& o, Session& session) {
   auto system = session.system(o.machine);
   if (!system) return session.report(system.error());
-  const auto users = find_gpu_users(session.live, system->machine, session.nvml());
+  const auto users = find_gpu_users(session.live, system->machine, session.nvml(), o.targets.empty());
   auto result = inspect(o, session.live, system->machine, users);
   if (!result) return session.report(result.error());
   const auto& list = result->list;
@@ -105,6 +108,8 @@ Runner add_inspect(CLI::App& app) {
   app.add_flag("--threads", o->threads, "A line for each thread");
   auto* json = app.add_flag("--json", o->json, "Print JSON (docs/json.md)");
   auto* numastat = app.add_flag("--numastat", o->numastat, "The table that numastat -p prints");
+  auto* sample = app.add_flag("--sample", o->sample, "Estimate memory from a random sample of pages instead of counting (beyond 64 GiB: default)");
+  app.add_flag("--exact", o->exact, "Count all memory, however large")->excludes(sample);
   app.add_flag("--taskset", o->taskset, "The line that taskset -cp prints")->excludes(json)->excludes(numastat);
   json->excludes(numastat);
   app.add_option("--machine", o->machine, "Judge against this recorded machine instead of the live one")->type_name("FILE|NAME");

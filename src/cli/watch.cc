@@ -19,8 +19,10 @@
 #include "cli/session.h"
 #include "cli/terminal.h"
 #include "files/held_tree.h"
+#include "os/ask_pages.h"
 #include "os/side_job.h"
 #include "render/watch.h"
+#include "sources/memory_estimate.h"
 #include "sources/watch_sampler.h"
 
 namespace numapin::cli {
@@ -69,6 +71,15 @@ std::size_t raise_file_limit() {
   return limit.rlim_cur > kForOthers ? static_cast<std::size_t>(std::min(limit.rlim_cur, kEnough) - kForOthers) : 0;
 }
 
+/// Each time another sample: an error does not stand.
+auto estimate_own(const FileTree& live) {
+  return [&live, seed = std::uint64_t{0}](int pid) mutable -> std::optional<NodeBytes> {
+    const auto memory = sources::estimate_memory(live, pid, kSamplePages / 4, ++seed, ask_pages_of(pid));
+    if (!memory) return std::nullopt;
+    return memory->own();
+  };
+}
+
 // ---- where frames come from -------------------------------------------------------------------------------------------
 
 class Frames {
@@ -87,7 +98,7 @@ class LiveFrames final : public Frames {
       : machine_(std::move(machine)),
         other_machine_(other_machine),
         held_(raise_file_limit()),
-        sampler_(machine_, {session.live, held_, session.nvml(), steady_s, cpu_s, {}}),
+        sampler_(machine_, {session.live, held_, session.nvml(), steady_s, cpu_s, estimate_own(session.live)}),
         ticks_per_s_(static_cast<double>(sysconf(_SC_CLK_TCK))) {}
 
   const WatchFrame& next() override {

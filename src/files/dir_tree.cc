@@ -20,7 +20,7 @@ namespace {
 
 using files::failed;
 
-constexpr std::size_t kMaxFileBytes = std::size_t{16} << 20;  // no file of sysfs or procfs that we read comes near it
+constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;  // numa_maps of a million mappings with long names
 constexpr std::size_t kPage = 4096;
 // O_NONBLOCK: a FIFO opens and reads at once; O_NOCTTY: a terminal stays nobody's.
 constexpr int kReadFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;

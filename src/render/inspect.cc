@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "render/layout.h"
 
@@ -65,10 +66,15 @@ std::string memory_line(const ProcessMemory& memory) {
   const NodeBytes own = memory.own();
   const auto total = total_bytes(own);
   std::string out = fmt::format("{} own", size_text(total));
-  for (const auto& [node, bytes] : own)
-    if (bytes > 0)
-      out += fmt::format(", {} on node {} ({:.0f} %)", size_text(bytes), node,
-                         100.0 * static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(total, 1)));
+  for (const auto& [node, bytes] : own) {
+    if (bytes == 0) continue;
+    out += fmt::format(", {} on node {} ({:.0f} %", size_text(bytes), node,
+                       100.0 * static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(total, 1)));
+    if (const auto bounds = memory.sample_shares.find(node); bounds != memory.sample_shares.end())
+      out += fmt::format(", surely {:.1f} to {:.1f}", std::floor(1000 * bounds->second.first) / 10, std::ceil(1000 * bounds->second.second) / 10);
+    out += ")";
+  }
+  if (memory.sample_pages > 0) out += fmt::format("; estimated from {} pages (95 %)", memory.sample_pages);
   if (const auto file = total_bytes(memory.file); file > 0) out += fmt::format("; page cache of files {}", size_text(file));
   return out;
 }
@@ -100,8 +106,9 @@ void add_process(const Machine& m, const Inspection& i, const InspectStyle& styl
     out += in + "policy    " + (p.memory->policy.empty() ? "unknown" : p.memory->policy);
     if (!p.memory->own_policy.empty()) out += fmt::format("; {} mapping(s) with another one", p.memory->own_policy.size());
     out += "\n";
-    if (p.memory->locked_bytes + p.memory->pinned_bytes > 0)
-      out += fmt::format("{}unmovable locked {}, pinned {}\n", in, size_text(p.memory->locked_bytes), size_text(p.memory->pinned_bytes));
+    if (p.memory->locked_bytes + p.memory->pinned_bytes + p.memory->device_bytes > 0)
+      out += fmt::format("{}unmovable locked {}, pinned {}, mapped by devices {}\n", in, size_text(p.memory->locked_bytes),
+                         size_text(p.memory->pinned_bytes), size_text(p.memory->device_bytes));
   }
   for (const auto& d : p.denied) out += in + "denied    " + d + "\n";
   if (style.threads) add_threads(p, in, out);

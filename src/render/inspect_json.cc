@@ -36,6 +36,8 @@ Json memory_json(const std::optional<ProcessMemory>& m) {
   auto own_policy = Json::array();
   for (const auto& v : m->own_policy)
     own_policy.push_back({{"start", v.start}, {"policy", v.policy}, {"file", v.file}, {"bytes", bytes_json(v.bytes)}});
+  auto shares = Json::object();
+  for (const auto& [node, bounds] : m->sample_shares) shares[std::to_string(node)] = {{"low", bounds.first}, {"high", bounds.second}};
   return {{"policy", m->policy},
           {"own_bytes", bytes_json(m->own())},
           {"huge_bytes", bytes_json(m->huge)},
@@ -47,6 +49,9 @@ Json memory_json(const std::optional<ProcessMemory>& m) {
           {"file_bytes", bytes_json(m->file)},
           {"locked_bytes", m->locked_bytes},
           {"pinned_bytes", m->pinned_bytes},
+          {"device_bytes", m->device_bytes},
+          {"sample_pages", m->sample_pages == 0 ? Json(nullptr) : Json(m->sample_pages)},
+          {"sample_shares", shares},
           {"own_policy", own_policy}};
 }
 

@@ -23,6 +23,12 @@ void read_open_devices(const FileTree& tree, ProcessInfo& p);
 std::optional<std::uint64_t> parse_migrations(std::string_view sched);
 /// numa_maps summed; nothing where it cannot be read.
 std::optional<ProcessMemory> read_memory(const FileTree& tree, int pid);
+/// "VmLck:  12 kB" of /proc/PID/status.
+std::optional<std::uint64_t> status_bytes(std::string_view status, std::string_view name);
+/// Locked and pinned memory, from /proc/PID/status.
+void fill_unmovable(std::string_view status, ProcessMemory& m);
+/// A path of numa_maps or maps that stands for memory, not for a file.
+bool is_shared_memory(std::string_view file);
 /// `elsewhere` processes that a driver lists are not in this container, into `closed` this user may not look.
 std::vector<std::string> notes_of_unseen(int elsewhere, int closed);
 

@@ -99,7 +99,7 @@ std::vector<int> open_gpus(const Machine& m, const ProcessInfo& p) {
   return out;
 }
 
-GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* nvml) {
+GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* nvml, bool open_files) {
   GpuUsers out;
   int elsewhere = 0, closed = 0;
   std::set<int> listed;
@@ -112,7 +112,7 @@ GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* n
   };
   if (nvml != nullptr) take(sources::nvml_users(m, *nvml), Source::kNvml);
   take(sources::kfd_users(tree, m), Source::kKfd);
-  for (const int pid : list_processes(tree)) {
+  for (const int pid : open_files ? list_processes(tree) : std::vector<int>{}) {
     if (listed.contains(pid)) continue;
     const auto p = read_process(tree, pid, {.threads = false, .memory = false});
     if (!p) continue;

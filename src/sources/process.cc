@@ -7,6 +7,7 @@
 #include "base/numbers.h"
 #include "base/text.h"
 #include "sources/gpu_lists.h"
+#include "sources/memory_estimate.h"
 #include "sources/read.h"
 
 namespace numapin {
@@ -29,10 +30,24 @@ std::optional<std::uint64_t> number_field(std::string_view status, std::string_v
   return parse_number<std::uint64_t>(std::string_view(*text).substr(0, text->find_first_of(" \t")));
 }
 
-bool is_shared_memory(std::string_view file) {
+}  // namespace
+
+bool sources::is_shared_memory(std::string_view file) {
   return file.starts_with("/dev/shm/") || file.starts_with("/SYSV") || file.starts_with("/memfd:") ||
          file.starts_with("/dev/zero") || file.starts_with("/run/shm/");
 }
+
+std::optional<std::uint64_t> sources::status_bytes(std::string_view status, std::string_view name) {
+  const auto kib = number_field(status, name);
+  return kib ? std::optional(*kib * kKib) : std::nullopt;
+}
+
+void sources::fill_unmovable(std::string_view status, ProcessMemory& m) {
+  m.locked_bytes = status_bytes(status, "VmLck").value_or(0);
+  m.pinned_bytes = status_bytes(status, "VmPin").value_or(0);
+}
+
+namespace {
 
 /// Device files that stand for memory the kernel cannot move.
 std::optional<int> minor_behind(std::string_view target, std::string_view prefix) {
@@ -113,11 +128,12 @@ void read_memory(const FileTree& tree, std::string_view status, ProcessInfo& p) 
   const auto maps = tree.read(path_of(p.pid, "numa_maps"));
   if (!maps) {
     if (maps.error().kind == Error::Kind::kDenied) p.denied.push_back("numa_maps: Permission denied");
+    else if (maps.error().kind != Error::Kind::kNotFound) p.denied.push_back("numa_maps: " + maps.error().message);
     return;  // a kernel without CONFIG_NUMA has none
   }
   p.memory = parse_numa_maps(*maps, kBasePage, kHugePage);
-  p.memory->locked_bytes = number_field(status, "VmLck").value_or(0) * kKib;
-  p.memory->pinned_bytes = number_field(status, "VmPin").value_or(0) * kKib;
+  sources::fill_unmovable(status, *p.memory);
+  if (const auto ranges = tree.read(path_of(p.pid, "maps"))) p.memory->device_bytes = sources::device_mapped_bytes(*ranges);
 }
 
 std::string command_of(std::string text) {
@@ -173,7 +189,7 @@ std::optional<Vma> parse_numa_maps_line(std::string_view line, std::uint64_t pag
   }
   if (v.use == Vma::Use::kAnon && !v.file.empty()) {
     // A private mapping of a file whose pages were all written to is the process's own memory by now.
-    if (is_shared_memory(v.file)) v.use = Vma::Use::kShared;
+    if (sources::is_shared_memory(v.file)) v.use = Vma::Use::kShared;
     else if (anon_pages * 2 < sum || sum == 0) v.use = Vma::Use::kFile;
   }
   const auto unit = page_kib ? *page_kib * kKib : v.use == Vma::Use::kHuge ? huge_page_bytes : page_bytes;
@@ -241,14 +257,15 @@ Result<ProcessInfo> read_process(const FileTree& tree, int pid, const ProcessDet
   p.parent = stat->parent;
   p.name = stat->name;
   p.start_ticks = stat->start_ticks;
-  if (const auto kib = number_field(status, "VmRSS")) p.resident_bytes = *kib * kKib;
+  p.kernel_thread = stat->kernel_thread;
+  p.resident_bytes = sources::status_bytes(status, "VmRSS");
   if (auto uid = number_field(status, "Uid")) p.uid = static_cast<int>(*uid);
   if (auto list = field(status, "Mems_allowed_list"))
     if (auto mems = NodeSet::parse(*list)) p.allowed_mems = *mems;
   if (auto command = tree.read(path_of(pid, "cmdline"))) p.command = command_of(std::move(*command));
   sources::read_open_devices(tree, p);
   if (detail.threads) read_threads(tree, p);
-  if (detail.memory) read_memory(tree, status, p);
+  if (detail.memory && p.resident_bytes.value_or(0) <= detail.count_up_to_bytes) read_memory(tree, status, p);
   return p;
 }
 
