@@ -38,5 +38,7 @@ PlacementVerdict judge_without_gpu(const Machine& m, const ProcessInfo& p);
 /// The CPUs of `a` whose SMT siblings are CPUs of `b`; empty when they do not meet, or when either is bound to more
 /// than a quarter of the machine (a wide mask shares cores by intention).
 CpuSet shared_cores(const Machine& m, const CpuSet& a, const CpuSet& b);
+/// The verdict of `worker`, with what shared_cores() says of it and the process it descends from.
+PlacementVerdict judge_siblings(const Machine& m, const ProcessInfo& main, const ProcessInfo& worker, PlacementVerdict verdict);
 
 }  // namespace numapin

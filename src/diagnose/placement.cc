@@ -103,6 +103,15 @@ PlacementVerdict Judge::verdict() const {
 }
 
 bool has_one_node(const Machine& m) { return memory_nodes(m).size() <= 1 && cpu_nodes(m).size() <= 1; }
+/// What has no place: it has ended, or the kernel places it.
+std::optional<PlacementVerdict> judge_lifeless(const ProcessInfo& p) {
+  if (p.kernel_thread) return PlacementVerdict{PlacementState::kUnknown, "a thread of the kernel, which places its own", ""};
+  const auto ended = [](const ThreadInfo& t) { return t.state == 'Z' || t.state == 'X'; };
+  if (!p.threads.empty() && std::all_of(p.threads.begin(), p.threads.end(), ended))
+    return PlacementVerdict{PlacementState::kUnknown, "it has ended (a zombie): its parent has only to collect its status", ""};
+  return std::nullopt;
+}
+
 const PlacementVerdict kOneNode{PlacementState::kOneNode, "ok: this machine has one node", ""};
 
 }  // namespace
@@ -119,6 +128,7 @@ std::string_view to_string(PlacementState s) {
 }
 
 PlacementVerdict judge_placement(const Machine& m, const ProcessInfo& p, const std::vector<int>& gpus) {
+  if (const auto none = judge_lifeless(p)) return *none;
   if (has_one_node(m)) return kOneNode;
   Judge judge{m, p, {}, {}, {}, {}, {}};
   for (const int index : gpus) {
@@ -141,6 +151,7 @@ PlacementVerdict judge_placement(const Machine& m, const ProcessInfo& p, const s
 }
 
 PlacementVerdict judge_without_gpu(const Machine& m, const ProcessInfo& p) {
+  if (const auto none = judge_lifeless(p)) return *none;
   if (has_one_node(m)) return kOneNode;
   if (p.threads.empty()) return {PlacementState::kUnknown, "its threads cannot be read", ""};
   const CpuSet online = online_cpus(m);
@@ -164,6 +175,21 @@ CpuSet shared_cores(const Machine& m, const CpuSet& a, const CpuSet& b) {
   for (const auto& core : m.cores)
     if (core.cpus.intersects(a) && core.cpus.intersects(b) && !(core.cpus & a).intersects(b)) out |= core.cpus & a;
   return out;
+}
+
+PlacementVerdict judge_siblings(const Machine& m, const ProcessInfo& main, const ProcessInfo& worker, PlacementVerdict verdict) {
+  CpuSet a, b;
+  for (const auto& t : main.threads) a |= t.allowed_cpus;
+  for (const auto& t : worker.threads) b |= t.allowed_cpus;
+  const CpuSet shared = shared_cores(m, a & online_cpus(m), b & online_cpus(m));
+  if (shared.empty()) return verdict;
+  const auto text = fmt::format("main and worker share SMT siblings ({} of process {})", shared.to_list(), main.pid);
+  const bool content = verdict.state == PlacementState::kOk || verdict.state == PlacementState::kOneNode;
+  verdict.line = content || verdict.line.empty() ? text : verdict.line + "; " + text;
+  verdict.state = PlacementState::kWrong;
+  // All of the node for both: then the kernel keeps them apart.
+  verdict.mend = fmt::format("numapin rebind {} --cpus-only --force", main.pid);
+  return verdict;
 }
 
 }  // namespace numapin

@@ -116,5 +116,34 @@ TEST(SharedCores, FindsHalvesOfOneCore) {
   EXPECT_EQ(shared_cores(m, CpuSet::range(0, 7), CpuSet::range(8, 15)).to_list(), "") << "wide masks share by intention";
 }
 
+TEST(Siblings, AWorkerOnTheSecondThreadsOfItsParentsCoresIsNamed) {
+  Machine m;
+  m.online = {CpuSet::range(0, 31), Source::kSysfs};
+  for (int core = 0; core < 16; ++core) m.cores.push_back({CpuSet{core, core + 16}, {}, {}, {}, {}, ""});
+  const auto bound = [](int pid, CpuSet cpus) {
+    ProcessInfo p;
+    p.pid = pid;
+    p.threads.emplace_back().allowed_cpus = std::move(cpus);
+    return p;
+  };
+  const PlacementVerdict ok{PlacementState::kOk, "ok: cpus and memory on node 0", ""};
+  const auto met = judge_siblings(m, bound(7, CpuSet{0, 1}), bound(8, CpuSet{16, 17}), ok);
+  EXPECT_EQ(met.state, PlacementState::kWrong);
+  EXPECT_EQ(met.line, "main and worker share SMT siblings (0-1 of process 7)");
+  EXPECT_EQ(judge_siblings(m, bound(7, CpuSet{0, 1}), bound(8, CpuSet{2, 18}), ok), ok);
+  EXPECT_EQ(judge_siblings(m, bound(7, CpuSet{0, 1}), bound(8, CpuSet{0, 1}), ok), ok) << "the same CPUs: they were meant to";
+  EXPECT_EQ(judge_siblings(m, bound(7, CpuSet::range(0, 15)), bound(8, CpuSet{16}), ok), ok) << "a wide mask shares cores by intention";
+}
+
+TEST(Placement, WhatHasEndedOrBelongsToTheKernelHasNoPlace) {
+  ProcessInfo p;
+  p.threads.emplace_back().state = 'Z';
+  EXPECT_EQ(judge_without_gpu(Machine{}, p).state, PlacementState::kUnknown);
+  EXPECT_NE(judge_without_gpu(Machine{}, p).line.find("zombie"), std::string::npos);
+  p.threads[0].state = 'S';
+  p.kernel_thread = true;
+  EXPECT_NE(judge_placement(Machine{}, p, {0}).line.find("thread of the kernel"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace numapin
