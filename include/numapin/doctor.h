@@ -112,6 +112,7 @@ struct SoftwareFacts {
   std::vector<std::string> modules;      ///< directories of /sys/module
   std::optional<std::vector<std::string>> programs;  ///< names of all processes; unknown inside a container
   std::optional<std::string> slurm_conf, gres_conf, kubelet_config;
+  std::string kubelet_command;           ///< its command line, where it runs and is seen: options stand above the file
   std::string slurm_conf_path, gres_conf_path, kubelet_config_path;
   NvidiaFacts nvidia;
   bool operator==(const SoftwareFacts&) const = default;

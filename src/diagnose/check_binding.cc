@@ -105,7 +105,8 @@ CheckResult cpus_only(const Setup& s) {
     const auto memory = allowed_memory(m, subject);
     if (!memory) return "the allowed memory nodes are not known";
     const bool follows = policy->mode == "default" || policy->mode == "local";
-    if (!follows || nodes.empty() || nodes == cpu_nodes(m) || nodes.contains(*memory)) return "";
+    // Where no memory of these nodes is allowed, a policy cannot help: cpuset-mems tells.
+    if (!follows || nodes.empty() || nodes == cpu_nodes(m) || nodes.contains(*memory) || !nodes.intersects(*memory)) return "";
     // A job whose memory is there all the same has touched it late and alone: nothing to mend.
     if (subject.kind == Kind::kProcess && judge_without_gpu(m, subject.process).state != PlacementState::kWrong) return "";
     found.push_back(mended(subject, Severity::kWarning, fmt::format("CPUs on {}, memory may come from nodes {}: no memory policy", nodes_text(nodes), memory->to_list()),

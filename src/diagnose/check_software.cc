@@ -126,6 +126,7 @@ CheckResult numad(const Setup& s) {
 CheckResult slurm_task_plugin(const Setup& s) {
   const auto& text = s.software.slurm_conf;
   if (!text) return not_here("no slurm.conf");
+  if (s.system.machine.gpus.empty()) return not_here("no GPU");
   const auto plugins = conf_value(*text, "TaskPlugin");
   if (!plugins) return unknown("slurm.conf names no TaskPlugin, and the default differs by version");
   if (plugins->find("affinity") != std::string::npos) return fine("TaskPlugin=" + *plugins);
@@ -181,10 +182,12 @@ std::optional<std::string> kubelet_value(std::string_view text, std::string_view
   return std::nullopt;
 }
 
-CheckResult kubelet_policy(const Setup& s, std::string_view key, std::string_view good, std::string_view should) {
+CheckResult kubelet_policy(const Setup& s, std::string_view key, std::string_view option, std::string_view good, std::string_view should) {
   const auto& m = s.system.machine;
   if (!s.software.kubelet_config) return not_here("no configuration file of a kubelet");
+  if (m.gpus.empty()) return not_here("no GPU");
   if (has_one_node(m)) return fine("one node");
+  if (s.software.kubelet_command.find(option) != std::string::npos) return fine(fmt::format("{} is among the kubelet's options", option));
   const auto value = kubelet_value(*s.software.kubelet_config, key).value_or("none");
   if (value != "none" && value != "None" && !value.empty()) return fine(fmt::format("{}: {}", key, value));
   return settle({{Severity::kWarning, s.software.kubelet_config_path, fmt::format("{}: none", key), std::string(should),
@@ -192,10 +195,10 @@ CheckResult kubelet_policy(const Setup& s, std::string_view key, std::string_vie
 }
 
 CheckResult kubelet_cpus(const Setup& s) {
-  return kubelet_policy(s, "cpuManagerPolicy", "static", "static: else every pod floats over all CPUs of the machine");
+  return kubelet_policy(s, "cpuManagerPolicy", "--cpu-manager-policy", "static", "static: else every pod floats over all CPUs of the machine");
 }
 CheckResult kubelet_topology(const Setup& s) {
-  return kubelet_policy(s, "topologyManagerPolicy", "best-effort", "best-effort, restricted or single-numa-node: else GPUs and CPUs of a pod come from different nodes");
+  return kubelet_policy(s, "topologyManagerPolicy", "--topology-manager-policy", "best-effort", "best-effort, restricted or single-numa-node: else GPUs and CPUs of a pod come from different nodes");
 }
 
 constexpr Check kChecks[] = {

@@ -217,10 +217,12 @@ CheckResult gpu_spread(const Setup& s) {
 CheckResult no_near_cpu(const Setup& s) {
   const auto& m = s.system.machine;
   if (m.gpus.empty()) return not_here("no GPU");
-  if (!s.system.allowance.cpus) return unknown("what this process may use is not known");
-  const CpuSet allowed = *s.system.allowance.cpus & online_cpus(m);
-  // What is visible where a variable says so; with no subject (a recording) all that there are.
-  const auto gpus = s.subjects.empty() ? all_gpus(m) : s.subjects.front().gpus;
+  // The subject's GPUs and mask; of a recording, which has none, all GPUs and what the recorder was allowed.
+  const auto* subject = s.subjects.empty() ? nullptr : &s.subjects.front();
+  if (subject != nullptr && subject->kind == Subject::Kind::kProcess) return not_here("a process is judged by gpu-other-node");
+  const auto gpus = subject == nullptr ? all_gpus(m) : subject->gpus;
+  const auto allowed = subject == nullptr ? s.system.allowance.cpus.value_or(CpuSet()) & online_cpus(m) : allowed_cpus(m, *subject);
+  if (allowed.empty()) return unknown("what this process may use is not known");
   std::vector<int> far;
   NodeSet nodes;
   for (const int index : gpus) {
@@ -232,8 +234,11 @@ CheckResult no_near_cpu(const Setup& s) {
     nodes |= *gpu->numa_nodes;
   }
   if (far.empty()) return fine("every visible GPU has an allowed CPU beside it");
-  const auto where = s.system.allowance.cgroup.empty() ? std::string("affinity mask or cpuset") : fmt::format("affinity mask, or cpuset of {}", s.system.allowance.cgroup);
-  return settle({{Severity::kWarning, gpus_text(far), fmt::format("on {}; allowed are CPUs {} ({})", nodes_text(nodes), allowed.to_list(), where),
+  const auto& cgroup = subject == nullptr ? s.system.allowance.cgroup : subject->cgroup;
+  const auto where = cgroup.empty() ? std::string("affinity mask or cpuset") : fmt::format("affinity mask, or cpuset of {}", cgroup);
+  // Who did not choose among the GPUs may mean the others.
+  const auto severity = subject != nullptr && subject->means_gpus ? Severity::kWarning : Severity::kNote;
+  return settle({{severity, gpus_text(far), fmt::format("on {}; allowed are CPUs {} ({})", nodes_text(nodes), allowed.to_list(), where),
                   "an allowed CPU beside every GPU that is used",
                   fmt::format("# ask for CPUs of {0} ({1}): docker run --cpuset-cpus={1}; srun --gres-flags=enforce-binding; or use the other GPUs", nodes_text(nodes), cpus_of(m, nodes).to_list()), ""}}, "");
 }

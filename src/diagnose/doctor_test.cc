@@ -209,14 +209,13 @@ const Case kCases[] = {
     {"sources-disagree", Severity::kWarning, "1 (nvml)", [](Setup& s) { s.system.disagreements = {{"gpu 0000:10:00.0 numa_nodes", "0 (sysfs)", "1 (nvml)"}}; },
      [](Setup& s) { s.system.disagreements = {{"gpu 0000:10:00.0 model", "A (sysfs)", "B (nvml)"}}; }},
     {"gpu-spread", Severity::kNote, "6 on socket 0", [](Setup& s) { for (int g = 4; g < 6; ++g) s.system.machine.gpus[static_cast<std::size_t>(g)].numa_nodes = {NodeSet{0}, Source::kSysfs}; }},
-    {"no-near-cpu", Severity::kWarning, "12-23", [](Setup& s) { s.system.allowance.cpus = {cpus("12-23"), Source::kProcfs}; },
-     [](Setup& s) { s.system.allowance.cpus = {cpus("11-23"), Source::kProcfs}; }},
+    {"no-near-cpu", Severity::kWarning, "12-23", [](Setup& s) { set_mask(s, "12-23"), make_shell(s); }, [](Setup& s) { set_mask(s, "11-23"), make_shell(s); }},
 
     // ---- binding ----
     {"gpu-other-node", Severity::kProblem, "cpus on node 1, GPU 0 on node 0", [](Setup& s) { set_mask(s, kNode1); }},
     {"job-unbound", Severity::kWarning, "free to migrate", [](Setup& s) { set_mask(s, "0-47"); }, [](Setup& s) { set_mask(s, "0-47"), make_shell(s); }},
     {"cpus-only", Severity::kWarning, "no memory policy", [](Setup& s) { set_policy(s, "default"), make_shell(s); },
-     [](Setup& s) { set_policy(s, "default"), make_shell(s), job(s).process.allowed_mems = {0}; }},
+     [](Setup& s) { set_policy(s, "default"), make_shell(s), job(s).process.allowed_mems = {1}; }},
     {"memory-only", Severity::kWarning, "CPUs also on node 1", [](Setup& s) { set_policy(s, "bind:0"), set_mask(s, "0-47"); }, [](Setup& s) { set_policy(s, "bind:0"); }},
     {"interleave-gpu", Severity::kWarning, "interleave:0-1", [](Setup& s) { set_policy(s, "interleave:0-1"); },
      [](Setup& s) { set_policy(s, "interleave:0-1"), job(s).gpus.clear(); }},
@@ -280,7 +279,8 @@ const Case kCases[] = {
      [](Setup& s) { s.software.gres_conf = "AutoDetect=nvml\nName=gpu File=/dev/nvidia[0-7] Cores=0\n"; }},
     {"kubelet-cpus", Severity::kWarning, "none", [](Setup& s) { s.software.kubelet_config = "kind: KubeletConfiguration\n"; },
      [](Setup& s) { s.software.kubelet_config = "{\n  \"cpuManagerPolicy\": \"static\",\n  \"maxPods\": 110\n}\n"; }},
-    {"kubelet-topology", Severity::kWarning, "none", [](Setup& s) { s.software.kubelet_config = "topologyManagerPolicy: none  # as it comes\n"; }},
+    {"kubelet-topology", Severity::kWarning, "none", [](Setup& s) { s.software.kubelet_config = "topologyManagerPolicy: none  # as it comes\n"; },
+     [](Setup& s) { s.software.kubelet_config = "", s.software.kubelet_command = "/usr/bin/kubelet --topology-manager-policy=restricted"; }},
 
     // ---- framework ----
     {"dataloader-workers", Severity::kWarning, "16 workers on 4 CPUs",
@@ -421,6 +421,23 @@ TEST(NarrowMask, NamesWhoMayHaveDoneIt) {
   EXPECT_THAT(line({{"TORCHELASTIC_RUN_ID", "x"}}, ""), testing::HasSubstr("torchrun"));
   EXPECT_THAT(line({{"OMP_PROC_BIND", "close"}}, ""), testing::HasSubstr("OpenMP"));
   EXPECT_THAT(line({}, ""), testing::HasSubstr("taskset"));
+}
+
+TEST(SlurmConf, CountsCoresByTheFirstCpusOfSockets) {
+  auto m = made_machine();
+  std::swap(m.nodes[0].cpus, m.nodes[1].cpus);  // node 0 has the CPUs of the second socket
+  for (auto& core : m.cores) core.node = NodeId{1 - number(*core.node)};
+  EXPECT_EQ(doctor::slurm_cores(m, {0}).to_list(), "12-23");
+  m = made_machine();  // and with sockets by turns: CPUs 0, 2, ... and 1, 3, ...
+  for (auto& p : m.packages) p.cpus = CpuSet();
+  for (std::size_t i = 0; i < m.cores.size(); ++i) {
+    m.cores[i].cpus = {static_cast<int>(i)};
+    m.cores[i].package = static_cast<int>(i % 2);
+    m.cores[i].node = NodeId{static_cast<int>(i % 2)};
+    m.packages[i % 2].cpus |= m.cores[i].cpus;
+  }
+  for (auto& n : m.nodes) n.cpus = {m.packages[static_cast<std::size_t>(number(n.id))].cpus, Source::kSysfs};
+  EXPECT_EQ(doctor::slurm_cores(m, {1}).to_list(), "12-23");
 }
 
 TEST(SlurmConf, ReadsHostListsAndFiles) {

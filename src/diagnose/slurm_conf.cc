@@ -101,10 +101,16 @@ GresLines gres_lines(std::string_view text, std::string_view host) {
 }
 
 CpuSet slurm_cores(const Machine& m, const NodeSet& nodes) {
+  // As hwloc, by which Slurm counts: packages, nodes and cores each in the order of their first CPUs, not of their ids.
+  const auto key = [&](const Core& c) {
+    CpuSet package = c.cpus, node = c.cpus;
+    for (const auto& p : m.packages)
+      if (c.package == p.id && !p.cpus.empty()) package = p.cpus;
+    if (const auto* n = c.node ? find_node(m, *c.node) : nullptr; n != nullptr && n->cpus && !n->cpus->empty()) node = *n->cpus;
+    return std::tuple(number(package.first()), number(node.first()), number(c.cpus.first()));
+  };
   auto cores = m.cores;
-  std::sort(cores.begin(), cores.end(), [](const Core& a, const Core& b) {
-    return std::tuple(a.package.value_or(0), a.node.value_or(NodeId{0}), a.cpus) < std::tuple(b.package.value_or(0), b.node.value_or(NodeId{0}), b.cpus);
-  });
+  std::sort(cores.begin(), cores.end(), [&](const Core& a, const Core& b) { return key(a) < key(b); });
   CpuSet out;
   for (std::size_t i = 0; i < cores.size(); ++i)
     if (cores[i].node && nodes.contains(*cores[i].node)) out.insert(CpuId{static_cast<int>(i)});

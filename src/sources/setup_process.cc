@@ -51,7 +51,9 @@ std::optional<std::uint64_t> peak_bytes(std::string_view status) {
 
 bool is_container(const FileTree& tree, const std::map<std::string, std::string>& env) {
   if (env.contains("container")) return true;  // podman, systemd-nspawn, lxc
-  if (tree.read("/.dockerenv") || tree.read("/run/.containerenv")) return true;
+  // An image that was booted as a machine has these files too; there, or with --pid=host, process 2 is the kernel's.
+  const bool sees_kernel = sources::read_text(tree, "/proc/2/comm") == "kthreadd";
+  if (!sees_kernel && (tree.read("/.dockerenv") || tree.read("/run/.containerenv"))) return true;
   return names_container(read_allowance(tree).cgroup);
 }
 

@@ -1,4 +1,5 @@
 // Modules, daemons, schedulers' files and NVIDIA's driver, as far as they tell how jobs are placed.
+#include <algorithm>
 #include <set>
 
 #include "base/numbers.h"
@@ -29,6 +30,18 @@ std::vector<std::string> program_names(const FileTree& tree) {
   for (const int pid : list_processes(tree))
     if (auto name = read_text(tree, "/proc/" + std::to_string(pid) + "/comm")) names.insert(std::move(*name));
   return {names.begin(), names.end()};
+}
+
+/// Command line of the first process of that name, blanks between arguments.
+std::string command_of(const FileTree& tree, std::string_view name) {
+  for (const int pid : list_processes(tree)) {
+    const auto dir = "/proc/" + std::to_string(pid);
+    if (read_text(tree, dir + "/comm") != name) continue;
+    auto line = tree.read(dir + "/cmdline").value_or("");
+    std::replace(line.begin(), line.end(), '\0', ' ');
+    return line;
+  }
+  return "";
 }
 
 void read_nvml(const NvmlApi& nvml, const Machine& m, NvidiaFacts& out) {
@@ -73,6 +86,7 @@ SoftwareFacts read_software_facts(const FileTree& tree, const Machine& m, const 
   if (s.slurm_conf)
     s.gres_conf = first_file(tree, {s.slurm_conf_path.substr(0, s.slurm_conf_path.rfind('/')) + "/gres.conf"}, s.gres_conf_path);
   s.kubelet_config = first_file(tree, {"/var/lib/kubelet/config.yaml", "/etc/kubernetes/kubelet/kubelet-config.json", "/etc/kubernetes/kubelet/config.json", "/var/lib/kubelet/kubeconfig.yaml"}, s.kubelet_config_path);
+  if (s.kubelet_config) s.kubelet_command = command_of(tree, "kubelet");
   if (const auto version = tree.read("/proc/driver/nvidia/version"))
     if (const auto lines = split_lines(*version); !lines.empty()) s.nvidia.kernel_module = std::string(trim(lines[0]));
   s.nvidia.toolkit_version = toolkit_version(tree);

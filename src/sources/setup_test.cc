@@ -119,6 +119,14 @@ TEST(ReadSubject, KnowsContainersByTheirCgroup) {
   EXPECT_EQ(read_subject(process_tree_of("/system.slice/docker-0123.scope"), 7)->in_container, true);
 }
 
+TEST(IsContainer, GoesByFilesUnlessTheKernelsProcessesAreSeen) {
+  MapTree tree({{"/.dockerenv", ""}});
+  EXPECT_TRUE(is_container(tree, {}));
+  tree.add_file("/proc/2/comm", "kthreadd\n");
+  EXPECT_FALSE(is_container(tree, {}));
+  EXPECT_TRUE(is_container(tree, {{"container", "podman"}}));
+}
+
 TEST(SoftwareFacts, AreReadFromTheUsualPlaces) {
   MapTree tree({{"/proc/1/comm", "systemd\n"}, {"/proc/2/comm", "kthreadd\n"}, {"/proc/9/comm", "irqbalance\n"},
                 {"/etc/slurm/slurm.conf", "TaskPlugin=task/cgroup\n"}, {"/etc/slurm/gres.conf", "AutoDetect=nvml\n"},

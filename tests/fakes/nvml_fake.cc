@@ -198,6 +198,17 @@ int nvmlDeviceGetMigDeviceHandleByIndex(NvmlDevice d, unsigned index, NvmlDevice
   *instance = handle(of(d)["mig"][index]);
   return 0;
 }
+int nvmlDeviceGetPersistenceMode(NvmlDevice d, int* on) {
+  FORCED();
+  if (!of(d).contains("persistence")) return numapin::kNvmlNotSupported;
+  *on = of(d)["persistence"].get<bool>() ? 1 : 0;
+  return 0;
+}
+int nvmlSystemGetCudaDriverVersion_v2(int* version) {
+  FORCED();
+  *version = description().value("cuda", 0);
+  return 0;
+}
 int nvmlDeviceGetGpuInstanceId(NvmlDevice d, unsigned* out) { FORCED(); return number(d, "gi", out); }
 int nvmlDeviceGetComputeInstanceId(NvmlDevice d, unsigned* out) { FORCED(); return number(d, "ci", out); }
 int nvmlDeviceGetComputeRunningProcesses_v3(NvmlDevice d, unsigned* count, numapin::NvmlProcess* out) {

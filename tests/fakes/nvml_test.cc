@@ -10,6 +10,7 @@
 
 #include "numapin/sources.h"
 #include "sources/gpu_meter.h"
+#include "sources/setup.h"
 
 namespace numapin {
 namespace {
@@ -132,6 +133,22 @@ TEST(GpuMeter, MeasuresOneGpuALookWhereThereAreNoCounters) {
 }
 
 TEST(GpuMeter, WithoutADriverNothingIsKnown) { EXPECT_TRUE(GpuMeter(Machine{}, nullptr).look(1).empty()); }
+
+TEST(SoftwareFactsFromNvml, TellModesThatTheDriverTells) {
+  const auto file = testing::TempDir() + "fake-nvml-modes.json";
+  std::ofstream(file) << R"({"cuda": 12040, "gpus": [
+    {"address": "0000:18:00.0", "uuid": "GPU-a", "persistence": true, "mig": []}, {"address": "0000:19:00.0", "uuid": "GPU-b"}]})";
+  setenv("NUMAPIN_FAKE_NVML", file.c_str(), 1);
+  const auto api = load_nvml(FAKE_NVML);
+  ASSERT_TRUE(api);
+  const auto m = from_nvml(**api);
+  ASSERT_TRUE(m);
+  const auto nvidia = read_software_facts(MapTree(), *m, api->get(), false, {}).nvidia;
+  EXPECT_EQ(nvidia.cuda_version, 12040);
+  EXPECT_EQ(nvidia.persistence, (std::map<int, bool>{{0, true}})) << "the other GPU does not tell";
+  EXPECT_TRUE(nvidia.mig.at(0).current);
+  EXPECT_FALSE(nvidia.mig.at(1).current);
+}
 
 }  // namespace
 }  // namespace numapin
