@@ -120,7 +120,8 @@ TEST(ReadSubject, KnowsContainersByTheirCgroup) {
 }
 
 TEST(IsContainer, GoesByFilesUnlessTheKernelsProcessesAreSeen) {
-  MapTree tree({{"/.dockerenv", ""}});
+  MapTree tree;
+  tree.add_file("/.dockerenv", "");
   EXPECT_TRUE(is_container(tree, {}));
   tree.add_file("/proc/2/comm", "kthreadd\n");
   EXPECT_FALSE(is_container(tree, {}));
