@@ -168,12 +168,18 @@ CheckResult autogroup(const Setup& s) {
 
 CheckResult iommu(const Setup& s) {
   const auto& m = s.system.machine;
-  if (m.gpus.size() < 2 && !(has_rdma(m) && !m.gpus.empty())) return not_here("no two devices that would talk to each other");
+  constexpr std::uint32_t kVga = 0x0300;  // cards for screens: drivers do not let them talk to each other
+  std::vector<const Gpu*> peers;
+  for (const auto& gpu : m.gpus) {
+    const auto* device = gpu.address ? find_pci(m, *gpu.address) : nullptr;
+    // Over C2C (Grace) the SMMU does the address translation that the GPU relies on.
+    if (device != nullptr && device->class_code >> 8 != kVga && !gpu.memory_node) peers.push_back(&gpu);
+  }
+  if (peers.empty() || (peers.size() < 2 && !has_rdma(m))) return not_here("no two devices that would talk to each other");
   std::vector<int> translated;
   bool seen = false;
-  for (const auto& gpu : m.gpus) {
-    // Over C2C (Grace) the SMMU does the address translation that the GPU relies on.
-    if (!gpu.address || gpu.memory_node) continue;
+  for (const auto* peer : peers) {
+    const auto& gpu = *peer;
     const auto it = s.pci.find(*gpu.address);
     if (it == s.pci.end()) continue;
     seen = true;

@@ -1,6 +1,6 @@
 // Drivers, modes of GPUs, and what schedulers were told.
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "base/numbers.h"
 #include "base/text.h"
@@ -28,23 +28,25 @@ std::string_view driver_of(std::uint16_t vendor) {
 CheckResult gpu_driver(const Setup& s) {
   const auto& m = s.system.machine;
   if (m.gpus.empty()) return not_here("no GPU");
-  std::vector<Finding> found;
-  std::set<std::string> drivers;
+  std::map<std::pair<std::uint16_t, std::string>, std::vector<int>> drivers;  // of a vendor's GPUs
   for (const auto& gpu : m.gpus) {
     const auto* device = gpu.address ? find_pci(m, *gpu.address) : nullptr;
-    const auto wanted = driver_of(gpu.vendor);
-    if (device == nullptr || wanted.empty()) continue;
-    drivers.insert(device->driver.empty() ? "none" : device->driver);
-    const auto about = fmt::format("GPU {} ({})", gpu.index, device->address.to_string());
-    if (device->driver.starts_with("vfio") || device->driver == "pci-stub")
-      found.push_back({Severity::kNote, about, fmt::format("driver {}: set aside for a virtual machine", device->driver), fmt::format("known; {} to use it here", wanted), "", ""});
-    else if (device->driver == "nouveau")
-      found.push_back({Severity::kProblem, about, "driver nouveau, which has no CUDA", "NVIDIA's driver", "# install NVIDIA's driver and blacklist nouveau", "# remove it again"});
-    else if (device->driver.empty())
-      found.push_back({Severity::kProblem, about, "no driver is bound to it", std::string(wanted), fmt::format("# modprobe {}; dmesg tells why it did not take the device", gpu.vendor == kNvidia ? "nvidia" : gpu.vendor == kAmd ? "amdgpu" : "xe"), ""});
+    if (device != nullptr && !driver_of(gpu.vendor).empty()) drivers[{gpu.vendor, device->driver}].push_back(gpu.index);
   }
   if (drivers.empty()) return unknown("the GPUs' drivers are not known");
-  std::string line = "driver " + join({drivers.begin(), drivers.end()}, ", ");
+  std::vector<Finding> found;
+  std::string line;
+  for (const auto& [of, gpus] : drivers) {
+    const auto& [vendor, driver] = of;
+    const auto wanted = driver_of(vendor);
+    line += (line.empty() ? "driver " : ", ") + driver;
+    if (driver.starts_with("vfio") || driver == "pci-stub")
+      found.push_back({Severity::kNote, gpus_text(gpus), fmt::format("driver {}: set aside for virtual machines", driver), fmt::format("known; {} to use them here", wanted), "", ""});
+    else if (driver == "nouveau")
+      found.push_back({Severity::kProblem, gpus_text(gpus), "driver nouveau, which has no CUDA", "NVIDIA's driver", "# install NVIDIA's driver and blacklist nouveau", "# remove it again"});
+    else if (driver.empty())
+      found.push_back({Severity::kProblem, gpus_text(gpus), "no driver is bound", std::string(wanted), fmt::format("# modprobe {}; dmesg tells why it did not take the device", wanted.substr(0, wanted.find(' '))), ""});
+  }
   if (m.driver_version) line += fmt::format(", NVIDIA {}", *m.driver_version);
   if (const auto cuda = s.software.nvidia.cuda_version) line += fmt::format(", CUDA up to {}.{}", *cuda / 1000, *cuda % 1000 / 10);
   return settle(std::move(found), line);

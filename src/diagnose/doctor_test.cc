@@ -247,7 +247,11 @@ const Case kCases[] = {
     {"energy-bias", Severity::kWarning, "balance_power", [](Setup& s) { s.kernel.frequencies[0].energy_preference = "balance_power"; }},
     {"idle-states", Severity::kNote, "C6", [](Setup& s) { s.kernel.idle_states[1].disabled = false; }},
     {"autogroup", Severity::kNote, "= 1", [](Setup& s) { s.kernel.sched_autogroup = 1; }},
-    {"iommu", Severity::kWarning, "translates", [](Setup& s) { for (auto& gpu : s.system.machine.gpus) s.pci[*gpu.address].iommu_domain = "DMA-FQ"; }},
+    {"iommu", Severity::kWarning, "translates", [](Setup& s) { for (auto& gpu : s.system.machine.gpus) s.pci[*gpu.address].iommu_domain = "DMA-FQ"; },
+     [](Setup& s) {
+       for (auto& gpu : s.system.machine.gpus) s.pci[*gpu.address].iommu_domain = "DMA-FQ";
+       for (auto& d : s.system.machine.pci) if (!d.driver.empty()) d.class_code = 0x030000;
+     }},
     {"locked-memory", Severity::kWarning, "ulimit -l is 8 MiB", [](Setup& s) { job(s).locked_limit_bytes = 8 << 20; },
      [](Setup& s) { job(s).locked_limit_bytes = 8 << 20, s.system.machine.nics[0].infiniband = false; }},
     {"irq-node", Severity::kWarning, "mlx5_0", [](Setup& s) { s.pci[*s.system.machine.nics[0].address].irqs = {{40, cpus("12")}, {41, cpus("13")}}; },
