@@ -47,7 +47,8 @@ Result<DoctorTargets> read_targets(const Options& o) {
   if (!t.pids.empty() && !t.command.empty())
     return bad_input(fmt::format("check processes and the command '{}' at once", t.command.front()), "give one or the other");
   if (!o.machine.empty() && !o.words.empty())
-    return bad_input("check a process or a command on a recorded machine: it knows none", "numapin run --dry-run --machine tells what would be bound there");
+    return bad_input("check a process or a command on a recorded machine: it knows none",
+                     "numapin run --dry-run --machine tells what would be bound there");
   return t;
 }
 
@@ -61,12 +62,15 @@ Result<Setup> look(const Options& o, const Session& session, std::vector<std::st
 }
 
 bool is_to_mend(const Examination& e) {
-  return std::any_of(e.result.findings.begin(), e.result.findings.end(), [](const Finding& f) { return f.severity != Severity::kNote; });
+  return std::any_of(e.result.findings.begin(), e.result.findings.end(),
+                     [](const Finding& f) { return f.severity != Severity::kNote; });
 }
 
 void say_what_is_left(const Options& o, const Setup& setup, const std::vector<std::string>& notes, Session& session) {
   for (const auto& note : notes) session.say(note);
-  if (o.words.empty() && !setup.gpu_jobs.empty()) session.say(fmt::format("{} process(es) use GPUs: 'numapin inspect' judges them, 'numapin doctor PID' one of them", setup.gpu_jobs.size()));
+  if (o.words.empty() && !setup.gpu_jobs.empty())
+    session.say(fmt::format("{} process(es) use GPUs: 'numapin inspect' judges them, 'numapin doctor PID' one of them",
+                            setup.gpu_jobs.size()));
 }
 
 DoctorStyle style_of(const Options& o, const Session& session) {
@@ -80,7 +84,9 @@ DoctorStyle style_of(const Options& o, const Session& session) {
 
 int explain(const Options& o, Session& session) {
   const auto* check = find_check(o.explain);
-  if (check == nullptr) return session.report({Error::Kind::kBadInput, fmt::format("explain '{}': there is no check of that name", o.explain), "numapin doctor --list names all"});
+  if (check == nullptr)
+    return session.report({Error::Kind::kBadInput, fmt::format("explain '{}': there is no check of that name", o.explain),
+                           "numapin doctor --list names all"});
   session.out << explain_text(*check, style_of(o, session));
   return kDone;
 }
@@ -99,9 +105,12 @@ int run(const Options& o, Session& session) {
   const auto setup = look(o, session, notes);
   if (!setup) return session.report(setup.error());
   const auto list = *examine(*setup, names);
-  if (o.json) session.out << doctor_json(list, *setup, notes);
-  else if (o.script || o.undo_script) session.out << mending_script(list, o.undo_script);
-  else session.out << doctor_text(list, style_of(o, session));
+  if (o.json)
+    session.out << doctor_json(list, *setup, notes);
+  else if (o.script || o.undo_script)
+    session.out << mending_script(list, o.undo_script);
+  else
+    session.out << doctor_text(list, style_of(o, session));
   session.out << std::flush;
   if (!o.json && !o.script && !o.undo_script) say_what_is_left(o, *setup, notes, session);
   return std::any_of(list.begin(), list.end(), is_to_mend) ? kFailed : kDone;
@@ -111,10 +120,15 @@ int run(const Options& o, Session& session) {
 
 Runner add_doctor(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("target", o->words, "Processes to look at instead of this shell; or, after --, a command that would be started from here (it is not)")
+  app.add_option(
+         "target", o->words,
+         "Processes to look at instead of this shell; or, after --, a command that would be started from here (it is not)")
       ->type_name("PID|-- COMMAND...");
-  app.add_option("--gpu", o->gpu, "The GPUs that the job is meant for; default: those it uses, or that are visible")->type_name("GPUS");
-  app.add_option("--check", o->checks, "Only these checks or families (commas, or several times)")->type_name("NAME")->allow_extra_args(false);
+  app.add_option("--gpu", o->gpu, "The GPUs that the job is meant for; default: those it uses, or that are visible")
+      ->type_name("GPUS");
+  app.add_option("--check", o->checks, "Only these checks or families (commas, or several times)")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   auto* list = app.add_flag("--list", o->list, "Name every check");
   auto* explain_option = app.add_option("--explain", o->explain, "What one check looks at, and why")->type_name("CHECK");
   app.add_flag("--all", o->all, "Also the checks that found nothing, and what is unknown");

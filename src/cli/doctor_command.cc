@@ -21,7 +21,8 @@ std::string base_name(const std::string& path) { return path.substr(path.rfind('
 /// "NAME=value"
 bool is_assignment(const std::string& word) {
   const auto equals = word.find('=');
-  return equals != word.npos && equals > 0 && word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789") == equals;
+  return equals != word.npos && equals > 0 &&
+         word.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789") == equals;
 }
 
 void assign(Subject& s, const std::string& word) {
@@ -33,13 +34,20 @@ void assign(Subject& s, const std::string& word) {
 /// The kernel's words for it in numa_maps.
 std::string policy_words(const MemoryPolicy& p) {
   switch (p.mode) {
-    case MemoryMode::kPreferred: return "prefer (many):" + p.nodes.to_list();
-    case MemoryMode::kPreferredOne: return "prefer:" + p.nodes.to_list();
-    case MemoryMode::kBind: return "bind:" + p.nodes.to_list();
-    case MemoryMode::kInterleave: return "interleave:" + p.nodes.to_list();
-    case MemoryMode::kWeightedInterleave: return "weighted interleave:" + p.nodes.to_list();
-    case MemoryMode::kLocal: return "local";
-    default: return "default";
+    case MemoryMode::kPreferred:
+      return "prefer (many):" + p.nodes.to_list();
+    case MemoryMode::kPreferredOne:
+      return "prefer:" + p.nodes.to_list();
+    case MemoryMode::kBind:
+      return "bind:" + p.nodes.to_list();
+    case MemoryMode::kInterleave:
+      return "interleave:" + p.nodes.to_list();
+    case MemoryMode::kWeightedInterleave:
+      return "weighted interleave:" + p.nodes.to_list();
+    case MemoryMode::kLocal:
+      return "local";
+    default:
+      return "default";
   }
 }
 
@@ -85,12 +93,15 @@ Result<void> follow_taskset(Subject& s, Words& words, const Machine& m) {
 void follow_env(Subject& s, Words& words) {
   for (; !words.empty(); words.erase(words.begin())) {
     const auto& word = words.front();
-    if (is_assignment(word)) assign(s, word);
-    else if (word == "-i" || word == "-") s.env = Environment{};
+    if (is_assignment(word))
+      assign(s, word);
+    else if (word == "-i" || word == "-")
+      s.env = Environment{};
     else if (word == "-u" && words.size() > 1) {
       words.erase(words.begin());
       if (s.env) s.env->erase(words.front());
-    } else break;
+    } else
+      break;
   }
 }
 
@@ -140,20 +151,23 @@ Result<void> follow_docker(Subject& s, Words& words, const Machine& m) {
   return {};
 }
 
-constexpr std::string_view kBinders[] = {"srun", "sbatch", "salloc", "mpirun", "mpiexec", "mpiexec.hydra", "prterun", "flux", "jsrun", "aprun", "kubectl", "ssh", "sudo", "systemd-run"};
+constexpr std::string_view kBinders[] = {"srun", "sbatch", "salloc", "mpirun",  "mpiexec", "mpiexec.hydra", "prterun",
+                                         "flux", "jsrun",  "aprun",  "kubectl", "ssh",     "sudo",          "systemd-run"};
 
 /// Takes the first word off and follows it; false where it is the program itself.
 Result<bool> follow(Subject& s, Words& words, const Machine& m, const Session& session) {
   const auto name = base_name(words.front());
   if (std::find(std::begin(kBinders), std::end(kBinders), name) != std::end(kBinders))
-    return fail(Error::Kind::kUnsupported, fmt::format("check '{}': what it starts is bound elsewhere", name), fmt::format("let doctor run in the program's place: {} ... numapin doctor", name));
+    return fail(Error::Kind::kUnsupported, fmt::format("check '{}': what it starts is bound elsewhere", name),
+                fmt::format("let doctor run in the program's place: {} ... numapin doctor", name));
   if (is_assignment(words.front())) {
     assign(s, words.front());
     words.erase(words.begin());
     return true;
   }
   if (name == "docker" || name == "podman" || name == "nerdctl") {
-    if (words.size() < 2 || words[1] != "run") return bad_input(fmt::format("check '{}': only its 'run' starts a job", name), "doctor inside the container sees the rest");
+    if (words.size() < 2 || words[1] != "run")
+      return bad_input(fmt::format("check '{}': only its 'run' starts a job", name), "doctor inside the container sees the rest");
     NUMAPIN_CHECK_OK(follow_docker(s, words, m));
     return false;
   }

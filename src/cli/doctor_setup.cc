@@ -53,10 +53,14 @@ Result<Subject> shell_subject(const Machine& m, const Session& session) {
   return s;
 }
 
-Result<Subject> process_subject(const Machine& m, int pid, const DoctorTargets& t, const GpuUsers& users, const Session& session) {
+Result<Subject> process_subject(const Machine& m, int pid, const DoctorTargets& t, const GpuUsers& users,
+                                const Session& session) {
   auto read = read_subject(session.live, pid);
   if (!read)
-    return fail(read.error().kind, fmt::format("look at process {}: {}", pid, read.error().kind == Error::Kind::kNotFound ? "there is none" : read.error().message), read.error().hint);
+    return fail(read.error().kind,
+                fmt::format("look at process {}: {}", pid,
+                            read.error().kind == Error::Kind::kNotFound ? "there is none" : read.error().message),
+                read.error().hint);
   auto s = std::move(*read);
   if (!t.gpu.empty()) {
     NUMAPIN_CHECK_OK(add_visible_gpus(m, t.gpu, s));
@@ -72,7 +76,8 @@ Result<Subject> process_subject(const Machine& m, int pid, const DoctorTargets& 
 void add_gpu_jobs(const GpuUsers& users, const Session& session, Setup& setup) {
   for (const auto& user : users.users) {
     if (user.pid == getpid()) continue;  // asking the driver opens the GPU too
-    if (auto p = read_process(session.live, user.pid, {.threads = true, .memory = false})) setup.gpu_jobs.push_back({std::move(*p), user.gpus});
+    if (auto p = read_process(session.live, user.pid, {.threads = true, .memory = false}))
+      setup.gpu_jobs.push_back({std::move(*p), user.gpus});
   }
 }
 
@@ -107,7 +112,8 @@ Result<Setup> read_setup(const DoctorTargets& targets, const Session& session, s
   setup.pci = read_pci_facts(session.live, m);
   setup.software = read_software_facts(session.live, m, nvml, is_container(session.live, session.env), session.env);
   if (nvml == nullptr)
-    if (const auto loaded = load_nvml(); !loaded && loaded.error().kind != Error::Kind::kNotFound) setup.software.nvidia.library_error = loaded.error().message;
+    if (const auto loaded = load_nvml(); !loaded && loaded.error().kind != Error::Kind::kNotFound)
+      setup.software.nvidia.library_error = loaded.error().message;
   return setup;
 }
 

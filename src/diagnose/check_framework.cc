@@ -17,12 +17,15 @@ bool has_thread(const ProcessInfo& p, std::string_view name) {
 std::vector<const ProcessInfo*> workers(const Subject& s) {
   std::vector<const ProcessInfo*> out;
   for (const auto& child : s.children)
-    if (has_thread(child, kWorkerName) || (!child.command.empty() && child.command == s.process.command && s.process.command.find("python") != std::string::npos)) out.push_back(&child);
+    if (has_thread(child, kWorkerName) ||
+        (!child.command.empty() && child.command == s.process.command && s.process.command.find("python") != std::string::npos))
+      out.push_back(&child);
   return out;
 }
 
 bool looks_at_a_process(const Setup& s) {
-  return std::any_of(s.subjects.begin(), s.subjects.end(), [](const Subject& subject) { return subject.kind == Subject::Kind::kProcess; });
+  return std::any_of(s.subjects.begin(), s.subjects.end(),
+                     [](const Subject& subject) { return subject.kind == Subject::Kind::kProcess; });
 }
 
 CheckResult worker_count(const Setup& s) {
@@ -37,9 +40,11 @@ CheckResult worker_count(const Setup& s) {
     for (const auto* worker : list)
       for (const auto& t : worker->threads) cpus |= t.allowed_cpus;
     cpus &= online_cpus(m);
-    line = fmt::format("{} on {} ({} cores)", count_text(list.size(), "worker"), count_text(static_cast<std::size_t>(cpus.size()), "CPU"), core_count(m, cpus));
+    line = fmt::format("{} on {} ({} cores)", count_text(list.size(), "worker"),
+                       count_text(static_cast<std::size_t>(cpus.size()), "CPU"), core_count(m, cpus));
     if (cpus.empty() || list.size() <= static_cast<std::size_t>(cpus.size())) continue;
-    found.push_back({Severity::kWarning, name_of(subject), line, "no more workers than CPUs: they take turns, and the thread that feeds the GPU with them",
+    found.push_back({Severity::kWarning, name_of(subject), line,
+                     "no more workers than CPUs: they take turns, and the thread that feeds the GPU with them",
                      fmt::format("# DataLoader(num_workers={}), or more CPUs", std::max(1, core_count(m, cpus) - 1)), ""});
   }
   return settle(std::move(found), line);
@@ -59,7 +64,8 @@ CheckResult pinned(const Setup& s) {
     } else if (!named) {
       older = true;
     } else if (!subject.gpus.empty()) {
-      found.push_back({Severity::kWarning, name_of(subject), "data-loading workers, but no thread that pins batches", "DataLoader(pin_memory=True) for batches that go to a GPU",
+      found.push_back({Severity::kWarning, name_of(subject), "data-loading workers, but no thread that pins batches",
+                       "DataLoader(pin_memory=True) for batches that go to a GPU",
                        "# DataLoader(pin_memory=True), and .to(device, non_blocking=True)", "# DataLoader(pin_memory=False)"});
     }
   }
@@ -70,12 +76,14 @@ CheckResult pinned(const Setup& s) {
 constexpr Check kChecks[] = {
     {"dataloader-workers", Family::kFramework, Severity::kWarning, Effect::kModerate, "no more data-loading workers than CPUs",
      "10-20 % for binding workers well (the article this project grew from; no data published)",
-     "Workers are the children of a process that PyTorch named pt_data_worker, or that have its own command line. Counted are the CPUs that "
+     "Workers are the children of a process that PyTorch named pt_data_worker, or that have its own command line. Counted are "
+     "the CPUs that "
      "they may use.",
      false, worker_count},
     {"dataloader-pinned", Family::kFramework, Severity::kWarning, Effect::kModerate, "batches are copied into pinned memory",
      "5-15 % (the article this project grew from; no data published)",
-     "With pin_memory=True a thread named pt_data_pin copies each batch into page-locked memory, from which the GPU fetches it by itself. The "
+     "With pin_memory=True a thread named pt_data_pin copies each batch into page-locked memory, from which the GPU fetches it "
+     "by itself. The "
      "kernel does not count memory that CUDA pins, so the thread is what can be seen.",
      false, pinned},
 };

@@ -8,7 +8,12 @@ namespace numapin::doctor {
 namespace {
 
 Finding sysctl(Severity severity, std::string_view name, int is, int should, std::string why) {
-  return {severity, "", fmt::format("{} = {}", name, is), fmt::format("{}: {}", should, why), fmt::format("sysctl -w {}={}", name, should), fmt::format("sysctl -w {}={}", name, is)};
+  return {severity,
+          "",
+          fmt::format("{} = {}", name, is),
+          fmt::format("{}: {}", should, why),
+          fmt::format("sysctl -w {}={}", name, should),
+          fmt::format("sysctl -w {}={}", name, is)};
 }
 
 bool has_rdma(const Machine& m) {
@@ -23,28 +28,38 @@ CheckResult numa_balancing(const Setup& s) {
   if (!s.kernel.numa_balancing) return unknown("kernel.numa_balancing cannot be read");
   if (dram_nodes(m).size() < 2) return fine("one node");
   if (*s.kernel.numa_balancing == 0) return fine("kernel.numa_balancing = 0");
-  return settle({sysctl(Severity::kWarning, "kernel.numa_balancing", *s.kernel.numa_balancing, 0, "what the GPU vendors advise for jobs that are bound")}, "");
+  return settle({sysctl(Severity::kWarning, "kernel.numa_balancing", *s.kernel.numa_balancing, 0,
+                        "what the GPU vendors advise for jobs that are bound")},
+                "");
 }
 
 CheckResult zone_reclaim(const Setup& s) {
   if (!s.kernel.zone_reclaim_mode) return unknown("vm.zone_reclaim_mode cannot be read");
   if (dram_nodes(s.system.machine).size() < 2) return not_here("one node");
   if (*s.kernel.zone_reclaim_mode == 0) return fine("vm.zone_reclaim_mode = 0");
-  return settle({sysctl(Severity::kWarning, "vm.zone_reclaim_mode", *s.kernel.zone_reclaim_mode, 0, "the kernel's default; 'numapin run --make-room' frees cache once, before the job starts")}, "");
+  return settle({sysctl(Severity::kWarning, "vm.zone_reclaim_mode", *s.kernel.zone_reclaim_mode, 0,
+                        "the kernel's default; 'numapin run --make-room' frees cache once, before the job starts")},
+                "");
 }
 
 CheckResult thp(const Setup& s) {
   if (!s.kernel.thp_enabled) return unknown("transparent_hugepage/enabled cannot be read");
   if (*s.kernel.thp_enabled != "never") return fine("transparent huge pages: " + *s.kernel.thp_enabled);
-  return settle({{Severity::kNote, "", "transparent huge pages are switched off", "madvise, if big host buffers are touched by the CPUs: programs that ask get them, others do not",
-                  "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled", "echo never >/sys/kernel/mm/transparent_hugepage/enabled"}}, "");
+  return settle(
+      {{Severity::kNote, "", "transparent huge pages are switched off",
+        "madvise, if big host buffers are touched by the CPUs: programs that ask get them, others do not",
+        "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled", "echo never >/sys/kernel/mm/transparent_hugepage/enabled"}},
+      "");
 }
 
 CheckResult thp_defrag(const Setup& s) {
   if (!s.kernel.thp_defrag || !s.kernel.thp_enabled) return unknown("transparent_hugepage/defrag cannot be read");
   if (*s.kernel.thp_defrag != "always" || *s.kernel.thp_enabled == "never") return fine("defrag: " + *s.kernel.thp_defrag);
-  return settle({{Severity::kWarning, "", "transparent_hugepage/defrag = always: any page fault may stop to compact memory", "madvise (the kernel's default): only programs that asked wait",
-                  "echo madvise >/sys/kernel/mm/transparent_hugepage/defrag", "echo always >/sys/kernel/mm/transparent_hugepage/defrag"}}, "");
+  return settle(
+      {{Severity::kWarning, "", "transparent_hugepage/defrag = always: any page fault may stop to compact memory",
+        "madvise (the kernel's default): only programs that asked wait",
+        "echo madvise >/sys/kernel/mm/transparent_hugepage/defrag", "echo always >/sys/kernel/mm/transparent_hugepage/defrag"}},
+      "");
 }
 
 constexpr double kFullOfCache = 0.10, kCacheShare = 0.30;  // less than a tenth free, more than three tenths clean cache
@@ -60,14 +75,19 @@ CheckResult page_cache(const Setup& s) {
     if (gpu.numa_nodes) near |= *gpu.numa_nodes;
   for (const NodeId id : near) {
     const auto it = s.kernel.nodes.find(id);
-    if (it == s.kernel.nodes.end() || !it->second.total || !it->second.free || !it->second.clean_cache || *it->second.total == 0) continue;
+    if (it == s.kernel.nodes.end() || !it->second.total || !it->second.free || !it->second.clean_cache || *it->second.total == 0)
+      continue;
     seen = true;
     const auto& use = it->second;
     const auto total = static_cast<double>(*use.total);
-    if (static_cast<double>(*use.free) >= kFullOfCache * total || static_cast<double>(*use.clean_cache) <= kCacheShare * total) continue;
-    found.push_back({Severity::kWarning, nodes_text(NodeSet::of(id)), fmt::format("{} of {} free, {} page cache", size_text(*use.free), size_text(*use.total), size_text(*use.clean_cache)),
-                     "free pages for the job that starts: 'preferred' and first touch go to the next node, in silence, where there are none",
-                     "# numapin run makes room by itself (--make-room 8G for more); for all nodes at once: echo 1 >/proc/sys/vm/drop_caches", ""});
+    if (static_cast<double>(*use.free) >= kFullOfCache * total || static_cast<double>(*use.clean_cache) <= kCacheShare * total)
+      continue;
+    found.push_back(
+        {Severity::kWarning, nodes_text(NodeSet::of(id)),
+         fmt::format("{} of {} free, {} page cache", size_text(*use.free), size_text(*use.total), size_text(*use.clean_cache)),
+         "free pages for the job that starts: 'preferred' and first touch go to the next node, in silence, where there are none",
+         "# numapin run makes room by itself (--make-room 8G for more); for all nodes at once: echo 1 >/proc/sys/vm/drop_caches",
+         ""});
   }
   if (!seen) return unknown("the nodes' memory cannot be read");
   return settle(std::move(found), "the GPUs' nodes have free memory");
@@ -84,8 +104,11 @@ CheckResult hugepages(const Setup& s) {
     all += *use.huge;
     any = any || *use.huge > 0;
     if (use.huge_free && use.total && *use.huge_free > *use.total / 4)
-      found.push_back({Severity::kWarning, nodes_text(NodeSet::of(id)), fmt::format("{} of {} is reserved for huge pages that nobody uses", size_text(*use.huge_free), size_text(*use.total)),
-                       "reserved only while something uses them (DPDK, databases, virtual machines)", fmt::format("# lower nr_hugepages in /sys/devices/system/node/node{}/hugepages/*", number(id)), ""});
+      found.push_back(
+          {Severity::kWarning, nodes_text(NodeSet::of(id)),
+           fmt::format("{} of {} is reserved for huge pages that nobody uses", size_text(*use.huge_free), size_text(*use.total)),
+           "reserved only while something uses them (DPDK, databases, virtual machines)",
+           fmt::format("# lower nr_hugepages in /sys/devices/system/node/node{}/hugepages/*", number(id)), ""});
   }
   if (!seen) return unknown("hugepages of the nodes cannot be read");
   if (!any) return fine("no huge pages are reserved");
@@ -96,7 +119,8 @@ CheckResult hugepages(const Setup& s) {
       return it != s.kernel.nodes.end() && it->second.huge && *it->second.huge == 0;
     });
     if (!none) continue;
-    found.push_back({Severity::kNote, nodes_text(nodes), fmt::format("no huge pages here, {} on other nodes", size_text(all)), fmt::format("reserved node by node, if the job of GPU {} uses them", gpu.index), "", ""});
+    found.push_back({Severity::kNote, nodes_text(nodes), fmt::format("no huge pages here, {} on other nodes", size_text(all)),
+                     fmt::format("reserved node by node, if the job of GPU {} uses them", gpu.index), "", ""});
     break;
   }
   return settle(std::move(found), size_text(all) + " reserved, in use or spread over the GPUs' nodes");
@@ -109,17 +133,20 @@ CheckResult governor(const Setup& s) {
   std::map<std::string, int> slow;
   for (const auto& f : s.kernel.frequencies) {
     // intel_pstate and amd-pstate-epp: "powersave" is their ordinary governor; energy-bias looks at their preference.
-    const bool by_hardware = f.driver.starts_with("intel_pstate") || f.driver.starts_with("amd-pstate-epp") || f.driver.starts_with("amd_pstate_epp");
+    const bool by_hardware =
+        f.driver.starts_with("intel_pstate") || f.driver.starts_with("amd-pstate-epp") || f.driver.starts_with("amd_pstate_epp");
     if (f.governor == "performance" || f.governor.empty() || (f.governor == "powersave" && by_hardware)) continue;
     ++slow[f.governor];
   }
   if (slow.empty()) return fine("governor: " + s.kernel.frequencies.front().governor);
   std::vector<Finding> found;
   for (const auto& [name, count] : slow)
-    found.push_back({name == "powersave" ? Severity::kWarning : Severity::kNote, "", fmt::format("cpufreq governor {} on {} of {} clock domains", name, count, s.kernel.frequencies.size()),
-                     "performance: the thread that feeds a GPU works in short bursts, which slow governors do not see",
-                     "for g in /sys/devices/system/cpu/cpufreq/policy*/scaling_governor; do echo performance >$g; done",
-                     fmt::format("for g in /sys/devices/system/cpu/cpufreq/policy*/scaling_governor; do echo {} >$g; done", name)});
+    found.push_back(
+        {name == "powersave" ? Severity::kWarning : Severity::kNote, "",
+         fmt::format("cpufreq governor {} on {} of {} clock domains", name, count, s.kernel.frequencies.size()),
+         "performance: the thread that feeds a GPU works in short bursts, which slow governors do not see",
+         "for g in /sys/devices/system/cpu/cpufreq/policy*/scaling_governor; do echo performance >$g; done",
+         fmt::format("for g in /sys/devices/system/cpu/cpufreq/policy*/scaling_governor; do echo {} >$g; done", name)});
   return settle(std::move(found), "");
 }
 
@@ -132,14 +159,18 @@ CheckResult energy_bias(const Setup& s) {
   }
   std::vector<Finding> found;
   for (const auto& [name, count] : slow)
-    found.push_back({Severity::kWarning, "", fmt::format("energy preference {} on {} of {} clock domains", name, count, s.kernel.frequencies.size()), "balance_performance or performance",
-                     "for e in /sys/devices/system/cpu/cpufreq/policy*/energy_performance_preference; do echo performance >$e; done",
-                     fmt::format("for e in /sys/devices/system/cpu/cpufreq/policy*/energy_performance_preference; do echo {} >$e; done", name)});
+    found.push_back(
+        {Severity::kWarning, "",
+         fmt::format("energy preference {} on {} of {} clock domains", name, count, s.kernel.frequencies.size()),
+         "balance_performance or performance",
+         "for e in /sys/devices/system/cpu/cpufreq/policy*/energy_performance_preference; do echo performance >$e; done",
+         fmt::format("for e in /sys/devices/system/cpu/cpufreq/policy*/energy_performance_preference; do echo {} >$e; done",
+                     name)});
   const auto& bias = s.kernel.energy_perf_bias;
   constexpr int kNormal = 6;  // of 0 (performance) to 15 (powersave), Intel's MSR_IA32_ENERGY_PERF_BIAS
   if (slow.empty() && bias && *bias > kNormal)
-    found.push_back({Severity::kWarning, "", fmt::format("energy_perf_bias = {} (CPU 0; 0 is performance, 15 powersave)", *bias), "6 or less",
-                     "for b in /sys/devices/system/cpu/cpu*/power/energy_perf_bias; do echo 0 >$b; done",
+    found.push_back({Severity::kWarning, "", fmt::format("energy_perf_bias = {} (CPU 0; 0 is performance, 15 powersave)", *bias),
+                     "6 or less", "for b in /sys/devices/system/cpu/cpu*/power/energy_perf_bias; do echo 0 >$b; done",
                      fmt::format("for b in /sys/devices/system/cpu/cpu*/power/energy_perf_bias; do echo {} >$b; done", *bias)});
   if (!seen && !bias) return unknown("this processor's driver has no such setting");
   return settle(std::move(found), "towards performance, or balanced");
@@ -155,13 +186,17 @@ CheckResult idle_states(const Setup& s) {
   if (deepest == nullptr || deepest->latency_us < kSlowWakeUs) return fine("no idle state takes 100 us or more to leave");
   const auto latency = kSlowWakeUs - 1;
   return settle({{Severity::kNote, "", fmt::format("idle state {} takes {} us to leave", deepest->name, deepest->latency_us),
-                  "shallower, where latency counts more than power (small batches, RDMA)", fmt::format("cpupower idle-set -D {}", latency), "cpupower idle-set -E"}}, "");
+                  "shallower, where latency counts more than power (small batches, RDMA)",
+                  fmt::format("cpupower idle-set -D {}", latency), "cpupower idle-set -E"}},
+                "");
 }
 
 CheckResult autogroup(const Setup& s) {
   if (!s.kernel.sched_autogroup) return unknown("kernel.sched_autogroup_enabled cannot be read");
   if (*s.kernel.sched_autogroup == 0) return fine("kernel.sched_autogroup_enabled = 0");
-  return settle({sysctl(Severity::kNote, "kernel.sched_autogroup_enabled", *s.kernel.sched_autogroup, 0, "on servers: it shares CPU time between sessions, and nice counts only within one")}, "");
+  return settle({sysctl(Severity::kNote, "kernel.sched_autogroup_enabled", *s.kernel.sched_autogroup, 0,
+                        "on servers: it shares CPU time between sessions, and nice counts only within one")},
+                "");
 }
 
 // ---- devices --------------------------------------------------------------------------------------------------------
@@ -187,13 +222,16 @@ CheckResult iommu(const Setup& s) {
   }
   if (!seen) return unknown("the GPUs' IOMMU groups cannot be read");
   if (translated.empty()) return fine("the GPUs' addresses are not translated");
-  return settle({{Severity::kWarning, gpus_text(translated), "behind an IOMMU that translates addresses (domain type DMA)",
-                  "passed through (identity): traffic between GPUs, and to NICs, may be sent up to the root complex otherwise",
-                  "# add iommu=pt (Arm: iommu.passthrough=1) to the kernel's command line, and reboot", "# take it off again, and reboot"}}, "");
+  return settle(
+      {{Severity::kWarning, gpus_text(translated), "behind an IOMMU that translates addresses (domain type DMA)",
+        "passed through (identity): traffic between GPUs, and to NICs, may be sent up to the root complex otherwise",
+        "# add iommu=pt (Arm: iommu.passthrough=1) to the kernel's command line, and reboot", "# take it off again, and reboot"}},
+      "");
 }
 
 CheckResult locked_memory(const Setup& s) {
-  if (!has_rdma(s.system.machine)) return not_here("no RDMA device: pinned memory of CUDA and ROCm does not count against ulimit -l");
+  if (!has_rdma(s.system.machine))
+    return not_here("no RDMA device: pinned memory of CUDA and ROCm does not count against ulimit -l");
   constexpr std::uint64_t kEnough = std::uint64_t{1} << 30;
   std::vector<Finding> found;
   bool seen = false;
@@ -201,8 +239,12 @@ CheckResult locked_memory(const Setup& s) {
     if (!subject.locked_limit_bytes) continue;
     seen = true;
     if (*subject.locked_limit_bytes >= kEnough) continue;
-    found.push_back({Severity::kWarning, subject.kind == Subject::Kind::kProcess ? name_of(subject) : "", fmt::format("ulimit -l is {}", size_text(*subject.locked_limit_bytes)),
-                     "unlimited, where NCCL, UCX or MPI register memory with the NIC", "# '* - memlock unlimited' in /etc/security/limits.conf; docker run --ulimit memlock=-1; LimitMEMLOCK=infinity for a service", ""});
+    found.push_back({Severity::kWarning, subject.kind == Subject::Kind::kProcess ? name_of(subject) : "",
+                     fmt::format("ulimit -l is {}", size_text(*subject.locked_limit_bytes)),
+                     "unlimited, where NCCL, UCX or MPI register memory with the NIC",
+                     "# '* - memlock unlimited' in /etc/security/limits.conf; docker run --ulimit memlock=-1; "
+                     "LimitMEMLOCK=infinity for a service",
+                     ""});
   }
   if (!seen) return unknown("the limit cannot be read");
   return settle(std::move(found), "enough may be locked");
@@ -219,7 +261,8 @@ std::vector<IrqDevice> irq_devices(const Machine& m) {
   for (const auto& gpu : m.gpus)
     if (gpu.address && gpu.numa_nodes) out.push_back({fmt::format("GPU {}", gpu.index), *gpu.address, *gpu.numa_nodes});
   for (const auto& nic : m.nics)
-    if (nic.address && nic.numa_nodes) out.push_back({nic.name.empty() ? fmt::format("NIC {}", nic.index) : nic.name, *nic.address, *nic.numa_nodes});
+    if (nic.address && nic.numa_nodes)
+      out.push_back({nic.name.empty() ? fmt::format("NIC {}", nic.index) : nic.name, *nic.address, *nic.numa_nodes});
   return out;
 }
 
@@ -241,7 +284,9 @@ CheckResult irq_node(const Setup& s) {
       mend += fmt::format("{}echo {} >/proc/irq/{}/smp_affinity_list", mend.empty() ? "" : "\n", near.to_list(), irq);
       undo += fmt::format("{}echo {} >/proc/irq/{}/smp_affinity_list", undo.empty() ? "" : "\n", cpus.to_list(), irq);
     }
-    found.push_back({Severity::kWarning, fmt::format("{} ({})", device.name, device.address.to_string()), fmt::format("on {}, all {} go to CPUs {}", nodes_text(device.nodes), count_text(facts->second.irqs.size(), "interrupt"), targets.to_list()),
+    found.push_back({Severity::kWarning, fmt::format("{} ({})", device.name, device.address.to_string()),
+                     fmt::format("on {}, all {} go to CPUs {}", nodes_text(device.nodes),
+                                 count_text(facts->second.irqs.size(), "interrupt"), targets.to_list()),
                      "to CPUs of its own node", mend, undo});
   }
   if (!seen) return unknown("no interrupts of GPUs or NICs are seen");
@@ -249,7 +294,8 @@ CheckResult irq_node(const Setup& s) {
 }
 
 bool runs(const Setup& s, std::string_view name) {
-  return s.software.programs && std::find(s.software.programs->begin(), s.software.programs->end(), name) != s.software.programs->end();
+  return s.software.programs &&
+         std::find(s.software.programs->begin(), s.software.programs->end(), name) != s.software.programs->end();
 }
 
 CheckResult irqbalance(const Setup& s) {
@@ -268,82 +314,99 @@ CheckResult irqbalance(const Setup& s) {
       }
   if (count < 2) return unknown("no interrupts of GPUs or NICs are seen");
   if (targets.size() > 1) return fine("irqbalance does not run, and interrupts go to several CPUs");
-  return settle({{Severity::kNote, "", fmt::format("all {} interrupts of GPUs and NICs go to CPU {}, and irqbalance does not run", count, targets.to_list()),
-                  "spread over the devices' own nodes", "systemctl start irqbalance", "systemctl stop irqbalance"}}, "");
+  return settle(
+      {{Severity::kNote, "",
+        fmt::format("all {} interrupts of GPUs and NICs go to CPU {}, and irqbalance does not run", count, targets.to_list()),
+        "spread over the devices' own nodes", "systemctl start irqbalance", "systemctl stop irqbalance"}},
+      "");
 }
 
 constexpr Check kChecks[] = {
     {"numa-balancing", Family::kKernel, Severity::kWarning, Effect::kModerate, "the kernel does not migrate pages by itself",
      "unmeasured for bound GPU jobs; AMD warns that the GPU can wait for the scan to end",
-     "Automatic NUMA balancing unmaps pages to see who touches them, and moves them to the toucher's node. Vendors advise to switch it off for "
+     "Automatic NUMA balancing unmaps pages to see who touches them, and moves them to the toucher's node. Vendors advise to "
+     "switch it off for "
      "explicitly bound GPU jobs: NVIDIA for Grace (numa_balancing=disable in the Grace CPU Benchmarking Guide), AMD for Instinct "
-     "(echo 0 >/proc/sys/kernel/numa_balancing).\nThe opposite advice (set it to 1) is around because it helps CPU programs that nobody bound: "
-     "they get near their memory in time. It gives a bound job nothing that its binding has not, costs page faults, and pages that a GPU "
-     "reads by DMA look untouched to it.\nA process with a memory policy of its own (numapin run, numactl -m) is not scanned; those bound by "
+     "(echo 0 >/proc/sys/kernel/numa_balancing).\nThe opposite advice (set it to 1) is around because it helps CPU programs that "
+     "nobody bound: "
+     "they get near their memory in time. It gives a bound job nothing that its binding has not, costs page faults, and pages "
+     "that a GPU "
+     "reads by DMA look untouched to it.\nA process with a memory policy of its own (numapin run, numactl -m) is not scanned; "
+     "those bound by "
      "taskset, a cpuset or a launcher alone are.",
      false, numa_balancing},
     {"zone-reclaim", Family::kKernel, Severity::kWarning, Effect::kModerate, "a full node spills before it reclaims",
      "unmeasured; the kernel's documentation warns of it where page cache matters (file servers, data sets read again and again)",
-     "With vm.zone_reclaim_mode a node throws page cache away at every allocation rather than take a page of the next node. It keeps memory "
+     "With vm.zone_reclaim_mode a node throws page cache away at every allocation rather than take a page of the next node. It "
+     "keeps memory "
      "local, as 'numapin run --make-room' does once before a job starts, but at run time, in every program.",
      false, zone_reclaim},
     {"thp", Family::kKernel, Severity::kNote, Effect::kSmall, "transparent huge pages can be asked for",
-     "unmeasured; the article this project grew from gives 5-10 % for switching them off, others advise them on: it depends on the job",
-     "Huge pages save TLB misses of CPUs that walk large buffers; the GPU's own accesses are not affected. Advice differs: databases and "
-     "latency-bound services switch them off for the sake of stalls at page faults, which is what 'defrag' rules (see thp-defrag); AMD's and HPC guides leave "
-     "them on; with Grace's 64 KiB pages they are 512 MiB and seldom fit (NVIDIA Grace Performance Tuning Guide). madvise serves both.",
+     "unmeasured; the article this project grew from gives 5-10 % for switching them off, others advise them on: it depends on "
+     "the job",
+     "Huge pages save TLB misses of CPUs that walk large buffers; the GPU's own accesses are not affected. Advice differs: "
+     "databases and "
+     "latency-bound services switch them off for the sake of stalls at page faults, which is what 'defrag' rules (see "
+     "thp-defrag); AMD's and HPC guides leave "
+     "them on; with Grace's 64 KiB pages they are 512 MiB and seldom fit (NVIDIA Grace Performance Tuning Guide). madvise serves "
+     "both.",
      false, thp},
-    {"thp-defrag", Family::kKernel, Severity::kWarning, Effect::kSmall, "page faults do not stop to compact memory",
-     "unmeasured",
-     "With defrag=always every page fault that would like a huge page compacts memory first, on the spot: stalls of milliseconds on a "
+    {"thp-defrag", Family::kKernel, Severity::kWarning, Effect::kSmall, "page faults do not stop to compact memory", "unmeasured",
+     "With defrag=always every page fault that would like a huge page compacts memory first, on the spot: stalls of milliseconds "
+     "on a "
      "fragmented node.",
      false, thp_defrag},
     {"page-cache", Family::kKernel, Severity::kWarning, Effect::kLarge, "page cache leaves room on the GPUs' nodes",
      "99 % of 300 MiB remote under a preferred policy, nothing under a strict one (measured in numapin's lab, Linux 6.12)",
-     "Page cache is memory in use as far as the allocator's first try goes. With a node full of it, first touch and preferred policies take "
+     "Page cache is memory in use as far as the allocator's first try goes. With a node full of it, first touch and preferred "
+     "policies take "
      "pages of the next node at once; only a strict binding makes the kernel drop cache first.",
      false, page_cache},
     {"hugepages", Family::kKernel, Severity::kWarning, Effect::kUnmeasured, "reserved huge pages are where they are used",
      "unmeasured; reserved memory is lost to everything else",
-     "Pages reserved at boot are spread over the nodes; reserved later they may be on one node only. What is reserved and unused is missing "
+     "Pages reserved at boot are spread over the nodes; reserved later they may be on one node only. What is reserved and unused "
+     "is missing "
      "from the node's memory.",
      false, hugepages},
-    {"governor", Family::kKernel, Severity::kWarning, Effect::kModerate, "CPU clocks follow the load at once",
-     "unmeasured",
-     "NVIDIA's Grace guide and AMD's Instinct guides ask for the governor 'performance'. 'powersave' of acpi-cpufreq stays at the lowest clock; "
+    {"governor", Family::kKernel, Severity::kWarning, Effect::kModerate, "CPU clocks follow the load at once", "unmeasured",
+     "NVIDIA's Grace guide and AMD's Instinct guides ask for the governor 'performance'. 'powersave' of acpi-cpufreq stays at "
+     "the lowest clock; "
      "that of intel_pstate and amd-pstate-epp does not, and is left alone here.",
      false, governor},
     {"energy-bias", Family::kKernel, Severity::kWarning, Effect::kSmall, "the processor's energy preference is not for saving",
-     "unmeasured",
-     "energy_performance_preference and energy_perf_bias tell the processor how eager to raise clocks.",
-     false, energy_bias},
+     "unmeasured", "energy_performance_preference and energy_perf_bias tell the processor how eager to raise clocks.", false,
+     energy_bias},
     {"idle-states", Family::kKernel, Severity::kNote, Effect::kSmall, "idle CPUs wake up quickly",
      "unmeasured; the wake-up time is added to what waits for that CPU",
-     "A CPU that waits for a GPU or a NIC falls into deep idle states and takes its time to leave them. AMD's guide for the MI100 "
+     "A CPU that waits for a GPU or a NIC falls into deep idle states and takes its time to leave them. AMD's guide for the "
+     "MI100 "
      "switches C2 off (cpupower idle-set -d 2). It costs power, and turbo clocks of the other cores.",
      false, idle_states},
-    {"autogroup", Family::kKernel, Severity::kNote, Effect::kUnmeasured, "CPU time is not shared out by session",
-     "unmeasured",
-     "Autogroups were made for desktops: each session (setsid) is one task for the scheduler, so nice values count only within a session. "
+    {"autogroup", Family::kKernel, Severity::kNote, Effect::kUnmeasured, "CPU time is not shared out by session", "unmeasured",
+     "Autogroups were made for desktops: each session (setsid) is one task for the scheduler, so nice values count only within a "
+     "session. "
      "Where jobs run in cgroups of their own it has no effect.",
      false, autogroup},
     {"iommu", Family::kKernel, Severity::kWarning, Effect::kLarge, "GPUs are not behind a translating IOMMU",
      "unmeasured here; NCCL's documentation: transfers between GPUs go through the root complex, are slow or hang",
-     "An IOMMU with translation sends peer-to-peer traffic up to the root complex. NCCL's troubleshooting page, and AMD's guides (iommu=pt), ask "
+     "An IOMMU with translation sends peer-to-peer traffic up to the root complex. NCCL's troubleshooting page, and AMD's guides "
+     "(iommu=pt), ask "
      "for pass-through on bare metal. Inside a virtual machine the host decides.",
      false, iommu},
     {"locked-memory", Family::kKernel, Severity::kWarning, Effect::kBreaks, "memory may be locked for RDMA",
      "registration of memory fails: NCCL, UCX and MPI stop or fall back to TCP",
-     "ibv_reg_mr locks pages and counts them against RLIMIT_MEMLOCK. Memory pinned by CUDA is not counted (seen with driver 580 on an H100).",
+     "ibv_reg_mr locks pages and counts them against RLIMIT_MEMLOCK. Memory pinned by CUDA is not counted (seen with driver 580 "
+     "on an H100).",
      false, locked_memory},
     {"irq-node", Family::kKernel, Severity::kWarning, Effect::kSmall, "interrupts of GPUs and NICs go to their node",
      "unmeasured",
-     "Judged is where the interrupts really go (effective_affinity_list). One on the device's node is enough: the queues of modern NICs "
+     "Judged is where the interrupts really go (effective_affinity_list). One on the device's node is enough: the queues of "
+     "modern NICs "
      "are spread over all CPUs on purpose.",
      false, irq_node},
-    {"irqbalance", Family::kKernel, Severity::kNote, Effect::kSmall, "interrupts are spread",
-     "unmeasured",
-     "Without irqbalance, and without a script of the NIC's maker, interrupts stay where the kernel put them at boot. Latency-bound setups stop "
+    {"irqbalance", Family::kKernel, Severity::kNote, Effect::kSmall, "interrupts are spread", "unmeasured",
+     "Without irqbalance, and without a script of the NIC's maker, interrupts stay where the kernel put them at boot. "
+     "Latency-bound setups stop "
      "it on purpose and place interrupts by hand.",
      false, irqbalance},
 };

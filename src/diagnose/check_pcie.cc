@@ -33,12 +33,18 @@ std::vector<Hop> hops(const Machine& m, const PciDevice& device) {
 
 Finding narrow_link(int gpu, const Hop& own, const Hop& narrowest, int slot, bool in_guest) {
   const bool by_slot = slot <= narrowest.now.width;
-  return {in_guest ? Severity::kNote : Severity::kWarning, fmt::format("GPU {}", gpu), fmt::format("x{} of x{} lanes, at {}{}", narrowest.now.width, own.most.width, narrowest.at.to_string(), by_slot ? ": the slot has no more" : ""),
-          fmt::format("x{}: {:.1f} instead of {:.1f} GB/s each way at {} GT/s", own.most.width, PciLink{own.most.gt_per_s, own.most.width}.gb_per_s(),
+  return {in_guest ? Severity::kNote : Severity::kWarning,
+          fmt::format("GPU {}", gpu),
+          fmt::format("x{} of x{} lanes, at {}{}", narrowest.now.width, own.most.width, narrowest.at.to_string(),
+                      by_slot ? ": the slot has no more" : ""),
+          fmt::format("x{}: {:.1f} instead of {:.1f} GB/s each way at {} GT/s", own.most.width,
+                      PciLink{own.most.gt_per_s, own.most.width}.gb_per_s(),
                       PciLink{own.most.gt_per_s, narrowest.now.width}.gb_per_s(), own.most.gt_per_s),
           in_guest  ? ""
           : by_slot ? "# another slot, or bifurcation in the firmware; measure under load to see what it costs"
-                    : "# measure under load; then reseat the card or riser, and look for PCIe errors in the kernel's log (dmesg | grep -i pcie)", ""};
+                    : "# measure under load; then reseat the card or riser, and look for PCIe errors in the kernel's log (dmesg "
+                      "| grep -i pcie)",
+          ""};
 }
 
 CheckResult pcie_link(const Setup& s) {
@@ -48,19 +54,25 @@ CheckResult pcie_link(const Setup& s) {
   bool seen = false;
   for (const auto& gpu : m.gpus) {
     const auto* device = gpu.address ? find_pci(m, *gpu.address) : nullptr;
-    if (device == nullptr || device->physfn || gpu.memory_node) continue;  // a virtual function's link is made up; over C2C it does not matter
+    if (device == nullptr || device->physfn || gpu.memory_node)
+      continue;  // a virtual function's link is made up; over C2C it does not matter
     const auto way = hops(m, *device);
     if (way.empty() || way.front().at != device->address) continue;
     seen = true;
     const auto& own = way.front();
-    const auto narrowest = std::min_element(way.begin(), way.end(), [](const Hop& a, const Hop& b) { return a.now.width < b.now.width; });
-    const auto slot = std::min_element(way.begin(), way.end(), [](const Hop& a, const Hop& b) { return a.most.width < b.most.width; });
-    if (narrowest->now.width < own.most.width) found.push_back(narrow_link(gpu.index, own, *narrowest, slot->most.width, way.size() == 1 && !device->parent));
-    const auto slowest = std::min_element(way.begin(), way.end(), [](const Hop& a, const Hop& b) { return a.now.gt_per_s < b.now.gt_per_s; });
+    const auto narrowest =
+        std::min_element(way.begin(), way.end(), [](const Hop& a, const Hop& b) { return a.now.width < b.now.width; });
+    const auto slot =
+        std::min_element(way.begin(), way.end(), [](const Hop& a, const Hop& b) { return a.most.width < b.most.width; });
+    if (narrowest->now.width < own.most.width)
+      found.push_back(narrow_link(gpu.index, own, *narrowest, slot->most.width, way.size() == 1 && !device->parent));
+    const auto slowest =
+        std::min_element(way.begin(), way.end(), [](const Hop& a, const Hop& b) { return a.now.gt_per_s < b.now.gt_per_s; });
     double can = own.most.gt_per_s;
     for (const auto& hop : way) can = std::min(can, hop.most.gt_per_s);
     if (slowest->now.gt_per_s < can && idle.empty())
-      idle = fmt::format("GPU {} runs at {} of {} GT/s now: usual while idle, so its speed shows only under load", gpu.index, slowest->now.gt_per_s, can);
+      idle = fmt::format("GPU {} runs at {} of {} GT/s now: usual while idle, so its speed shows only under load", gpu.index,
+                         slowest->now.gt_per_s, can);
   }
   if (m.gpus.empty()) return not_here("no GPU");
   if (!seen) return unknown("the GPUs' link widths are not known");
@@ -79,7 +91,8 @@ CheckResult nvlink(const Setup& s) {
   for (const auto& gpu : m.gpus)
     if (gpu.vendor == kNvidia || gpu.vendor == 0) counts[gpu.index];
   for (const auto& link : m.links)
-    if (link.kind == LinkKind::kNvlink && link.from.type == DeviceRef::Type::kGpu && link.to.type == DeviceRef::Type::kGpu && link.count)
+    if (link.kind == LinkKind::kNvlink && link.from.type == DeviceRef::Type::kGpu && link.to.type == DeviceRef::Type::kGpu &&
+        link.count)
       counts[link.from.index].push_back(*link.count);
   std::map<int, int> sums;
   for (auto& [gpu, list] : counts)
@@ -95,8 +108,14 @@ CheckResult nvlink(const Setup& s) {
   }
   if (fewer.empty()) return fine(fmt::format("{} links on each of {}", most, count_text(sums.size(), "linked GPU")));
   if (fewer.size() * 2 > sums.size()) return fine("a mesh with differing numbers of links, as some boards have it");
-  return settle({{Severity::kWarning, gpus_text(fewer), fmt::format("{} NVLinks to its peers, added up; the other GPUs have {}", sums.contains(fewer[0]) ? sums.at(fewer[0]) : 0, most), "the same number on all GPUs of a board",
-                  "# nvidia-smi nvlink -s -i N tells which are down; nvidia-smi nvlink -e counts errors; reset the GPU (nvidia-smi -r), else replace it", ""}}, "");
+  return settle({{Severity::kWarning, gpus_text(fewer),
+                  fmt::format("{} NVLinks to its peers, added up; the other GPUs have {}",
+                              sums.contains(fewer[0]) ? sums.at(fewer[0]) : 0, most),
+                  "the same number on all GPUs of a board",
+                  "# nvidia-smi nvlink -s -i N tells which are down; nvidia-smi nvlink -e counts errors; reset the GPU "
+                  "(nvidia-smi -r), else replace it",
+                  ""}},
+                "");
 }
 
 // ---- peers and the network ------------------------------------------------------------------------------------------
@@ -139,13 +158,16 @@ CheckResult acs(const Setup& s) {
     ++redirecting;
     const auto name = port.to_string();
     list += (list.empty() ? "" : ", ") + name;
-    mend += fmt::format("{}setpci -s {} ECAP_ACS+6.w={:04x}", mend.empty() ? "" : "\n", name, control & ~(kAcsRequestRedirect | kAcsCompletionRedirect));
+    mend += fmt::format("{}setpci -s {} ECAP_ACS+6.w={:04x}", mend.empty() ? "" : "\n", name,
+                        control & ~(kAcsRequestRedirect | kAcsCompletionRedirect));
     undo += fmt::format("{}setpci -s {} ECAP_ACS+6.w={:04x}", undo.empty() ? "" : "\n", name, control);
   }
   if (!seen) return unknown("configuration space can be read by root only");
   if (redirecting == 0) return fine("the switches let peers talk directly");
   return settle({{Severity::kWarning, "", fmt::format("ACS redirects peer traffic up to the root complex on {}", list),
-                  "off on bare metal; where devices are given to virtual machines it is what keeps them apart, and has to stay", mend, undo}}, "");
+                  "off on bare metal; where devices are given to virtual machines it is what keeps them apart, and has to stay",
+                  mend, undo}},
+                "");
 }
 
 CheckResult bar_size(const Setup& s) {
@@ -156,22 +178,29 @@ CheckResult bar_size(const Setup& s) {
   for (const auto& gpu : m.gpus) {
     const auto it = gpu.address ? s.pci.find(*gpu.address) : s.pci.end();
     const auto* device = gpu.address ? find_pci(m, *gpu.address) : nullptr;
-    if (it == s.pci.end() || !it->second.bar_bytes || !gpu.memory_bytes || *gpu.memory_bytes == 0 || (device != nullptr && device->physfn)) continue;
+    if (it == s.pci.end() || !it->second.bar_bytes || !gpu.memory_bytes || *gpu.memory_bytes == 0 ||
+        (device != nullptr && device->physfn))
+      continue;
     seen = true;
     // BARs are powers of two, and a card's usable memory is a little less than its size.
     if (*it->second.bar_bytes * 2 > *gpu.memory_bytes) continue;
     small.push_back(gpu.index);
-    words = fmt::format("{} of its {} can be reached over PCIe at a time", size_text(*it->second.bar_bytes), size_text(*gpu.memory_bytes));
+    words = fmt::format("{} of its {} can be reached over PCIe at a time", size_text(*it->second.bar_bytes),
+                        size_text(*gpu.memory_bytes));
   }
   if (m.gpus.empty()) return not_here("no GPU");
   if (!seen) return unknown("the GPUs' memory or their BARs are not known");
   if (small.empty()) return fine("all of the GPUs' memory can be reached over PCIe");
-  return settle({{Severity::kNote, gpus_text(small), words, "all of it, for peer access and GPUDirect RDMA: 'Resizable BAR' and 'Above 4G decoding' in the firmware", "", ""}}, "");
+  return settle(
+      {{Severity::kNote, gpus_text(small), words,
+        "all of it, for peer access and GPUDirect RDMA: 'Resizable BAR' and 'Above 4G decoding' in the firmware", "", ""}},
+      "");
 }
 
 CheckResult nic_pairing(const Setup& s) {
   const auto& m = s.system.machine;
-  if (m.gpus.empty() || std::none_of(m.nics.begin(), m.nics.end(), [](const Nic& n) { return n.infiniband; })) return not_here("no GPU with an RDMA NIC");
+  if (m.gpus.empty() || std::none_of(m.nics.begin(), m.nics.end(), [](const Nic& n) { return n.infiniband; }))
+    return not_here("no GPU with an RDMA NIC");
   std::vector<int> far;
   bool seen = false;
   for (const auto& gpu : m.gpus) {
@@ -188,7 +217,10 @@ CheckResult nic_pairing(const Setup& s) {
   }
   if (!seen) return unknown("the ways from GPUs to NICs are not known");
   if (far.empty()) return fine("every GPU has an RDMA NIC on its side");
-  return settle({{Severity::kNote, gpus_text(far), "every RDMA NIC is on another node (SYS)", "a NIC beside each GPU, where slots allow it; NCCL goes through a GPU that has one (PXN) or across the sockets", "", ""}}, "");
+  return settle(
+      {{Severity::kNote, gpus_text(far), "every RDMA NIC is on another node (SYS)",
+        "a NIC beside each GPU, where slots allow it; NCCL goes through a GPU that has one (PXN) or across the sockets", "", ""}},
+      "");
 }
 
 CheckResult peermem(const Setup& s) {
@@ -196,43 +228,54 @@ CheckResult peermem(const Setup& s) {
   const auto& modules = s.software.modules;
   const auto loaded = [&](std::string_view name) { return std::find(modules.begin(), modules.end(), name) != modules.end(); };
   const bool nvidia = std::any_of(m.gpus.begin(), m.gpus.end(), [](const Gpu& g) { return g.vendor == kNvidia; });
-  if (!nvidia || std::none_of(m.nics.begin(), m.nics.end(), [](const Nic& n) { return n.infiniband; })) return not_here("no NVIDIA GPU with an RDMA NIC");
+  if (!nvidia || std::none_of(m.nics.begin(), m.nics.end(), [](const Nic& n) { return n.infiniband; }))
+    return not_here("no NVIDIA GPU with an RDMA NIC");
   if (modules.empty() || !s.software.nvidia.kernel_module) return unknown("the loaded modules are not known");
   if (loaded("nvidia_peermem") || loaded("nv_peer_mem")) return fine("nvidia-peermem is loaded");
-  if (s.software.nvidia.kernel_module->find("Open Kernel Module") != std::string::npos) return fine("the open kernel modules share memory by dma-buf");
-  return settle({{Severity::kWarning, "", "nvidia-peermem is not loaded, and the driver is not the open one", "loaded: else GPUDirect RDMA is off, and data is staged in host memory", "modprobe nvidia-peermem", "rmmod nvidia-peermem"}}, "");
+  if (s.software.nvidia.kernel_module->find("Open Kernel Module") != std::string::npos)
+    return fine("the open kernel modules share memory by dma-buf");
+  return settle({{Severity::kWarning, "", "nvidia-peermem is not loaded, and the driver is not the open one",
+                  "loaded: else GPUDirect RDMA is off, and data is staged in host memory", "modprobe nvidia-peermem",
+                  "rmmod nvidia-peermem"}},
+                "");
 }
 
 constexpr Check kChecks[] = {
     {"pcie-link", Family::kPcie, Severity::kWarning, Effect::kLarge, "PCIe links have their full width",
      "8 instead of 64 GB/s, with the GPU shown as 100 % busy, for 3.5 hours (rtx6kpro#88: Gen2 instead of Gen5)",
-     "Looked at is the whole way from the GPU up to its host bridge: a switch's or riser's link may be the narrow one. Width does not "
-     "change while a GPU idles, so fewer lanes are a finding. Speed does: idle GPUs fall back to 2.5 GT/s, and come up under load. So a low "
+     "Looked at is the whole way from the GPU up to its host bridge: a switch's or riser's link may be the narrow one. Width "
+     "does not "
+     "change while a GPU idles, so fewer lanes are a finding. Speed does: idle GPUs fall back to 2.5 GT/s, and come up under "
+     "load. So a low "
      "speed is called unknown, never a finding: measure a copy under load. A GPU right on the root bus is in a virtual machine, "
      "where the provider decided (a T4 has 8 of its 16 lanes on AWS's g4dn): a note, no more.",
      true, pcie_link},
     {"nvlink", Family::kPcie, Severity::kWarning, Effect::kLarge, "all GPUs have as many NVLinks",
      "unmeasured; collectives run at the pace of the GPU with the fewest links",
-     "A link that did not train is not an error for the driver. Compared are the GPUs of one machine with each other: cards without NVLink, "
+     "A link that did not train is not an error for the driver. Compared are the GPUs of one machine with each other: cards "
+     "without NVLink, "
      "bridged pairs and meshes are built to differ, and are left alone.",
      true, nvlink},
     {"acs", Family::kPcie, Severity::kWarning, Effect::kLarge, "PCIe switches let peers talk directly",
      "unmeasured here; NCCL's documentation: peer-to-peer transfers are slow, or hang",
-     "With ACS request redirect on, a switch sends traffic between two of its GPUs up to the root complex and down again. Firmware and the "
+     "With ACS request redirect on, a switch sends traffic between two of its GPUs up to the root complex and down again. "
+     "Firmware and the "
      "kernel switch it on with the IOMMU. Read from the ports' configuration space, which needs root.",
      false, acs},
     {"bar-size", Family::kPcie, Severity::kNote, Effect::kUnmeasured, "all of a GPU's memory can be reached over PCIe",
      "unmeasured",
-     "Cards for workstations show 256 MiB of their memory at a time unless the firmware allows resizable BARs. Data-centre cards show all.",
+     "Cards for workstations show 256 MiB of their memory at a time unless the firmware allows resizable BARs. Data-centre cards "
+     "show all.",
      false, bar_size},
-    {"nic-pairing", Family::kPcie, Severity::kNote, Effect::kModerate, "every GPU has an RDMA NIC on its side",
-     "unmeasured",
-     "For GPUDirect RDMA the NIC should be on the GPU's PCIe switch, or at least on its node. Reported when all RDMA NICs are across the "
+    {"nic-pairing", Family::kPcie, Severity::kNote, Effect::kModerate, "every GPU has an RDMA NIC on its side", "unmeasured",
+     "For GPUDirect RDMA the NIC should be on the GPU's PCIe switch, or at least on its node. Reported when all RDMA NICs are "
+     "across the "
      "link between the sockets.",
      true, nic_pairing},
     {"peermem", Family::kPcie, Severity::kWarning, Effect::kLarge, "GPUDirect RDMA has its kernel module",
      "unmeasured; every transfer is staged through host memory",
-     "NICs reach GPU memory through nvidia-peermem, or through dma-buf with NVIDIA's open kernel modules and Linux 5.12 or later.",
+     "NICs reach GPU memory through nvidia-peermem, or through dma-buf with NVIDIA's open kernel modules and Linux 5.12 or "
+     "later.",
      false, peermem},
 };
 

@@ -18,10 +18,14 @@ bool has_gpu_of(const Machine& m, std::uint16_t vendor) {
 
 std::string_view driver_of(std::uint16_t vendor) {
   switch (vendor) {
-    case kNvidia: return "nvidia";
-    case kAmd: return "amdgpu";
-    case kIntel: return "i915 or xe";
-    default: return "";
+    case kNvidia:
+      return "nvidia";
+    case kAmd:
+      return "amdgpu";
+    case kIntel:
+      return "i915 or xe";
+    default:
+      return "";
   }
 }
 
@@ -41,14 +45,19 @@ CheckResult gpu_driver(const Setup& s) {
     const auto wanted = driver_of(vendor);
     line += (line.empty() ? "driver " : ", ") + driver;
     if (driver.starts_with("vfio") || driver == "pci-stub")
-      found.push_back({Severity::kNote, gpus_text(gpus), fmt::format("driver {}: set aside for virtual machines", driver), fmt::format("known; {} to use them here", wanted), "", ""});
+      found.push_back({Severity::kNote, gpus_text(gpus), fmt::format("driver {}: set aside for virtual machines", driver),
+                       fmt::format("known; {} to use them here", wanted), "", ""});
     else if (driver == "nouveau")
-      found.push_back({Severity::kProblem, gpus_text(gpus), "driver nouveau, which has no CUDA", "NVIDIA's driver", "# install NVIDIA's driver and blacklist nouveau", "# remove it again"});
+      found.push_back({Severity::kProblem, gpus_text(gpus), "driver nouveau, which has no CUDA", "NVIDIA's driver",
+                       "# install NVIDIA's driver and blacklist nouveau", "# remove it again"});
     else if (driver.empty())
-      found.push_back({Severity::kProblem, gpus_text(gpus), "no driver is bound", std::string(wanted), fmt::format("# modprobe {}; dmesg tells why it did not take the device", wanted.substr(0, wanted.find(' '))), ""});
+      found.push_back(
+          {Severity::kProblem, gpus_text(gpus), "no driver is bound", std::string(wanted),
+           fmt::format("# modprobe {}; dmesg tells why it did not take the device", wanted.substr(0, wanted.find(' '))), ""});
   }
   if (m.driver_version) line += fmt::format(", NVIDIA {}", *m.driver_version);
-  if (const auto cuda = s.software.nvidia.cuda_version) line += fmt::format(", CUDA up to {}.{}", *cuda / 1000, *cuda % 1000 / 10);
+  if (const auto cuda = s.software.nvidia.cuda_version)
+    line += fmt::format(", CUDA up to {}.{}", *cuda / 1000, *cuda % 1000 / 10);
   return settle(std::move(found), line);
 }
 
@@ -57,8 +66,13 @@ CheckResult driver_library(const Setup& s) {
   if (!has_gpu_of(s.system.machine, kNvidia)) return not_here("no NVIDIA GPU");
   if (!nvidia.kernel_module) return unknown("NVIDIA's kernel module is not loaded, or not seen from here");
   if (!nvidia.library_error) return fine("driver and library work together");
-  return settle({{Severity::kProblem, "", fmt::format("the kernel module is loaded, and libnvidia-ml.so.1 fails: {}", *nvidia.library_error), "a library of the module's version",
-                  "# after an update of the driver: unload and load the module (no GPU process may run), or reboot; in a container: NVIDIA_DRIVER_CAPABILITIES=compute,utility", ""}}, "");
+  return settle({{Severity::kProblem, "",
+                  fmt::format("the kernel module is loaded, and libnvidia-ml.so.1 fails: {}", *nvidia.library_error),
+                  "a library of the module's version",
+                  "# after an update of the driver: unload and load the module (no GPU process may run), or reboot; in a "
+                  "container: NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+                  ""}},
+                "");
 }
 
 CheckResult cuda_toolkit(const Setup& s) {
@@ -67,9 +81,15 @@ CheckResult cuda_toolkit(const Setup& s) {
   if (!nvidia.toolkit_version) return not_here("no CUDA toolkit in /usr/local/cuda");
   const auto major = parse_number<int>(split(*nvidia.toolkit_version, '.').front());
   if (!nvidia.cuda_version || !major) return unknown("the CUDA version that the driver supports is not known");
-  if (*major <= *nvidia.cuda_version / 1000) return fine(fmt::format("CUDA toolkit {}, the driver supports {}.{}", *nvidia.toolkit_version, *nvidia.cuda_version / 1000, *nvidia.cuda_version % 1000 / 10));
-  return settle({{Severity::kWarning, "", fmt::format("CUDA toolkit {} in /usr/local/cuda; the driver supports CUDA {}.{}", *nvidia.toolkit_version, *nvidia.cuda_version / 1000, *nvidia.cuda_version % 1000 / 10),
-                  "a driver for that major version, or cuda-compat (data-centre GPUs only)", "# update the driver, or install the toolkit of the driver's version", ""}}, "");
+  if (*major <= *nvidia.cuda_version / 1000)
+    return fine(fmt::format("CUDA toolkit {}, the driver supports {}.{}", *nvidia.toolkit_version, *nvidia.cuda_version / 1000,
+                            *nvidia.cuda_version % 1000 / 10));
+  return settle({{Severity::kWarning, "",
+                  fmt::format("CUDA toolkit {} in /usr/local/cuda; the driver supports CUDA {}.{}", *nvidia.toolkit_version,
+                              *nvidia.cuda_version / 1000, *nvidia.cuda_version % 1000 / 10),
+                  "a driver for that major version, or cuda-compat (data-centre GPUs only)",
+                  "# update the driver, or install the toolkit of the driver's version", ""}},
+                "");
 }
 
 CheckResult persistence(const Setup& s) {
@@ -80,7 +100,10 @@ CheckResult persistence(const Setup& s) {
   for (const auto& [gpu, on] : modes)
     if (!on) off.push_back(gpu);
   if (off.empty()) return fine("persistence mode is on");
-  return settle({{Severity::kNote, gpus_text(off), "persistence mode is off: the driver forgets the GPU when its last user leaves", "on, on servers: nvidia-persistenced, or nvidia-smi -pm 1", "nvidia-smi -pm 1", "nvidia-smi -pm 0"}}, "");
+  return settle(
+      {{Severity::kNote, gpus_text(off), "persistence mode is off: the driver forgets the GPU when its last user leaves",
+        "on, on servers: nvidia-persistenced, or nvidia-smi -pm 1", "nvidia-smi -pm 1", "nvidia-smi -pm 0"}},
+      "");
 }
 
 CheckResult mig(const Setup& s) {
@@ -96,11 +119,15 @@ CheckResult mig(const Setup& s) {
     instances += gpu->mig.size();
     const auto about = fmt::format("GPU {}", index);
     if (mode.current != mode.pending)
-      found.push_back({Severity::kWarning, about, fmt::format("MIG is {}, and will be {} after a reset", mode.current ? "on" : "off", mode.pending ? "on" : "off"), "one of the two",
-                       fmt::format("nvidia-smi -i {} --gpu-reset", index), ""});
+      found.push_back(
+          {Severity::kWarning, about,
+           fmt::format("MIG is {}, and will be {} after a reset", mode.current ? "on" : "off", mode.pending ? "on" : "off"),
+           "one of the two", fmt::format("nvidia-smi -i {} --gpu-reset", index), ""});
     else if (mode.current && gpu->mig.empty())
-      found.push_back({Severity::kProblem, about, "MIG is on, and it has no instance: programs see no GPU there", "instances, or MIG off",
-                       fmt::format("# nvidia-smi mig -i {0} -cgi 0 -C   (one instance of all of it), or: nvidia-smi -i {0} -mig 0", index), fmt::format("# nvidia-smi mig -i {0} -dci; nvidia-smi mig -i {0} -dgi", index)});
+      found.push_back(
+          {Severity::kProblem, about, "MIG is on, and it has no instance: programs see no GPU there", "instances, or MIG off",
+           fmt::format("# nvidia-smi mig -i {0} -cgi 0 -C   (one instance of all of it), or: nvidia-smi -i {0} -mig 0", index),
+           fmt::format("# nvidia-smi mig -i {0} -dci; nvidia-smi mig -i {0} -dgi", index)});
   }
   return settle(std::move(found), instances > 0 ? count_text(instances, "MIG instance") : "MIG is off");
 }
@@ -112,15 +139,22 @@ CheckResult partitions(const Setup& s) {
   std::erase_if(parts, [](const auto& p) { return p.second < 2; });
   if (parts.empty()) return not_here("no GPU is partitioned");
   std::string words;
-  for (const auto& [address, count] : parts) words += fmt::format("{}{} in {} parts", words.empty() ? "" : ", ", address.to_string(), count);
-  return settle({{Severity::kNote, "", words, "known: each part is a GPU with its share of memory and compute (CPX, TPX, ...); parts of one device share its link and node", "", ""}}, "");
+  for (const auto& [address, count] : parts)
+    words += fmt::format("{}{} in {} parts", words.empty() ? "" : ", ", address.to_string(), count);
+  return settle({{Severity::kNote, "", words,
+                  "known: each part is a GPU with its share of memory and compute (CPX, TPX, ...); parts of one device share its "
+                  "link and node",
+                  "", ""}},
+                "");
 }
 
 CheckResult numad(const Setup& s) {
   if (!s.software.programs) return unknown("inside a container the host's programs are not seen");
   const auto& programs = *s.software.programs;
   if (std::find(programs.begin(), programs.end(), "numad") == programs.end()) return fine("numad does not run");
-  return settle({{Severity::kWarning, "", "numad runs: it rebinds large processes by itself", "stopped, where jobs are bound by whoever starts them", "systemctl stop numad", "systemctl start numad"}}, "");
+  return settle({{Severity::kWarning, "", "numad runs: it rebinds large processes by itself",
+                  "stopped, where jobs are bound by whoever starts them", "systemctl stop numad", "systemctl start numad"}},
+                "");
 }
 
 // ---- Slurm ----------------------------------------------------------------------------------------------------------
@@ -132,8 +166,12 @@ CheckResult slurm_task_plugin(const Setup& s) {
   const auto plugins = conf_value(*text, "TaskPlugin");
   if (!plugins) return unknown("slurm.conf names no TaskPlugin, and the default differs by version");
   if (plugins->find("affinity") != std::string::npos) return fine("TaskPlugin=" + *plugins);
-  return settle({{Severity::kWarning, s.software.slurm_conf_path, "TaskPlugin=" + *plugins, "task/cgroup,task/affinity: without task/affinity srun binds no task to cores or memory",
-                  fmt::format("# {}: TaskPlugin=task/cgroup,task/affinity; then scontrol reconfigure, and restart slurmd", s.software.slurm_conf_path), fmt::format("# {}: TaskPlugin={}", s.software.slurm_conf_path, *plugins)}}, "");
+  return settle({{Severity::kWarning, s.software.slurm_conf_path, "TaskPlugin=" + *plugins,
+                  "task/cgroup,task/affinity: without task/affinity srun binds no task to cores or memory",
+                  fmt::format("# {}: TaskPlugin=task/cgroup,task/affinity; then scontrol reconfigure, and restart slurmd",
+                              s.software.slurm_conf_path),
+                  fmt::format("# {}: TaskPlugin={}", s.software.slurm_conf_path, *plugins)}},
+                "");
 }
 
 CheckResult slurm_gres(const Setup& s) {
@@ -155,9 +193,14 @@ CheckResult slurm_gres(const Setup& s) {
     const auto wanted = slurm_cores(m, *near);
     if (line.cores && wanted.contains(*line.cores)) continue;
     auto mended_line = line.text;
-    if (const auto at = to_lower(mended_line).find(" cores="); at != mended_line.npos) mended_line.erase(at, mended_line.find(' ', at + 1) - at);
-    found.push_back({Severity::kProblem, s.software.gres_conf_path, line.cores ? fmt::format("{}: Cores={}, and {} {} on {}", line.text, line.cores->to_list(), gpus_text(gpus), gpus.size() == 1 ? "is" : "are", nodes_text(*near)) : line.text + ": no Cores",
-                     fmt::format("Cores={}, in Slurm's count of cores", wanted.to_list()), fmt::format("# {}: {} Cores={}", s.software.gres_conf_path, mended_line, wanted.to_list()),
+    if (const auto at = to_lower(mended_line).find(" cores="); at != mended_line.npos)
+      mended_line.erase(at, mended_line.find(' ', at + 1) - at);
+    found.push_back({Severity::kProblem, s.software.gres_conf_path,
+                     line.cores ? fmt::format("{}: Cores={}, and {} {} on {}", line.text, line.cores->to_list(), gpus_text(gpus),
+                                              gpus.size() == 1 ? "is" : "are", nodes_text(*near))
+                                : line.text + ": no Cores",
+                     fmt::format("Cores={}, in Slurm's count of cores", wanted.to_list()),
+                     fmt::format("# {}: {} Cores={}", s.software.gres_conf_path, mended_line, wanted.to_list()),
                      fmt::format("# {}: {}", s.software.gres_conf_path, line.text)});
   }
   if (!judged) return unknown("no line of gres.conf names a GPU of this machine whose node is known");
@@ -174,7 +217,8 @@ std::optional<std::string> kubelet_value(std::string_view text, std::string_view
     const auto bare = [](std::string_view word) {
       word = trim(word);
       while (!word.empty() && (word.front() == '"' || word.front() == '\'' || word.front() == '{')) word = trim(word.substr(1));
-      while (!word.empty() && (word.back() == '"' || word.back() == '\'' || word.back() == ',' || word.back() == '}')) word = trim(word.substr(0, word.size() - 1));
+      while (!word.empty() && (word.back() == '"' || word.back() == '\'' || word.back() == ',' || word.back() == '}'))
+        word = trim(word.substr(0, word.size() - 1));
       return word;
     };
     auto value = line.substr(colon + 1);
@@ -184,73 +228,83 @@ std::optional<std::string> kubelet_value(std::string_view text, std::string_view
   return std::nullopt;
 }
 
-CheckResult kubelet_policy(const Setup& s, std::string_view key, std::string_view option, std::string_view good, std::string_view should) {
+CheckResult kubelet_policy(const Setup& s, std::string_view key, std::string_view option, std::string_view good,
+                           std::string_view should) {
   const auto& m = s.system.machine;
   if (!s.software.kubelet_config) return not_here("no configuration file of a kubelet");
   if (m.gpus.empty()) return not_here("no GPU");
   if (has_one_node(m)) return fine("one node");
-  if (s.software.kubelet_command.find(option) != std::string::npos) return fine(fmt::format("{} is among the kubelet's options", option));
+  if (s.software.kubelet_command.find(option) != std::string::npos)
+    return fine(fmt::format("{} is among the kubelet's options", option));
   const auto value = kubelet_value(*s.software.kubelet_config, key).value_or("none");
   if (value != "none" && value != "None" && !value.empty()) return fine(fmt::format("{}: {}", key, value));
   return settle({{Severity::kWarning, s.software.kubelet_config_path, fmt::format("{}: none", key), std::string(should),
-                  fmt::format("# {}: {}: {}; drain the node, remove /var/lib/kubelet/cpu_manager_state, restart the kubelet", s.software.kubelet_config_path, key, good), fmt::format("# {}: {}: none", s.software.kubelet_config_path, key)}}, "");
+                  fmt::format("# {}: {}: {}; drain the node, remove /var/lib/kubelet/cpu_manager_state, restart the kubelet",
+                              s.software.kubelet_config_path, key, good),
+                  fmt::format("# {}: {}: none", s.software.kubelet_config_path, key)}},
+                "");
 }
 
 CheckResult kubelet_cpus(const Setup& s) {
-  return kubelet_policy(s, "cpuManagerPolicy", "--cpu-manager-policy", "static", "static: else every pod floats over all CPUs of the machine");
+  return kubelet_policy(s, "cpuManagerPolicy", "--cpu-manager-policy", "static",
+                        "static: else every pod floats over all CPUs of the machine");
 }
 CheckResult kubelet_topology(const Setup& s) {
-  return kubelet_policy(s, "topologyManagerPolicy", "--topology-manager-policy", "best-effort", "best-effort, restricted or single-numa-node: else GPUs and CPUs of a pod come from different nodes");
+  return kubelet_policy(s, "topologyManagerPolicy", "--topology-manager-policy", "best-effort",
+                        "best-effort, restricted or single-numa-node: else GPUs and CPUs of a pod come from different nodes");
 }
 
 constexpr Check kChecks[] = {
-    {"gpu-driver", Family::kSoftware, Severity::kProblem, Effect::kBreaks, "GPUs have their drivers",
-     "the GPU cannot be used",
-     "A GPU that the kernel sees and no driver took, or that nouveau took. One that is bound to vfio-pci belongs to a virtual machine.",
+    {"gpu-driver", Family::kSoftware, Severity::kProblem, Effect::kBreaks, "GPUs have their drivers", "the GPU cannot be used",
+     "A GPU that the kernel sees and no driver took, or that nouveau took. One that is bound to vfio-pci belongs to a virtual "
+     "machine.",
      false, gpu_driver},
     {"driver-library", Family::kSoftware, Severity::kProblem, Effect::kBreaks, "driver and library fit each other",
      "no program finds a GPU",
-     "After an update of NVIDIA's packages the old kernel module is still loaded and the new library refuses it (\"Driver/library version "
+     "After an update of NVIDIA's packages the old kernel module is still loaded and the new library refuses it "
+     "(\"Driver/library version "
      "mismatch\"), until the module is loaded anew.",
      false, driver_library},
     {"cuda-toolkit", Family::kSoftware, Severity::kWarning, Effect::kBreaks, "the driver supports the CUDA toolkit",
      "programs built with that toolkit do not start",
-     "A driver runs programs of its own CUDA major version and of older ones. Libraries that bring their own CUDA (PyTorch's wheels) are not "
+     "A driver runs programs of its own CUDA major version and of older ones. Libraries that bring their own CUDA (PyTorch's "
+     "wheels) are not "
      "looked at.",
      false, cuda_toolkit},
     {"persistence", Family::kSoftware, Severity::kNote, Effect::kSmall, "persistence mode is on",
      "unmeasured; the first program after a pause waits for the GPU's initialisation, seconds on large machines",
-     "Without it the driver shuts a GPU down when no program uses it. Clocks, ECC counters and settings made with nvidia-smi are lost then.",
+     "Without it the driver shuts a GPU down when no program uses it. Clocks, ECC counters and settings made with nvidia-smi are "
+     "lost then.",
      false, persistence},
-    {"mig", Family::kSoftware, Severity::kProblem, Effect::kBreaks, "MIG is off, or has instances",
-     "programs see no GPU",
+    {"mig", Family::kSoftware, Severity::kProblem, Effect::kBreaks, "MIG is off, or has instances", "programs see no GPU",
      "A GPU in MIG mode is used through its instances only; with none, CUDA does not list it. A changed mode waits for a reset.",
      false, mig},
-    {"gpu-partitions", Family::kSoftware, Severity::kNote, Effect::kUnmeasured, "GPUs are whole",
-     "unmeasured",
-     "AMD's Instinct devices may show as several GPUs (CPX, TPX, ...). They have one PCI address, one link and one node together; tools that "
+    {"gpu-partitions", Family::kSoftware, Severity::kNote, Effect::kUnmeasured, "GPUs are whole", "unmeasured",
+     "AMD's Instinct devices may show as several GPUs (CPX, TPX, ...). They have one PCI address, one link and one node "
+     "together; tools that "
      "count PCI functions see fewer GPUs than the programs do (mpibind#45).",
      true, partitions},
-    {"numad", Family::kSoftware, Severity::kWarning, Effect::kUnmeasured, "no daemon rebinds processes",
-     "unmeasured",
+    {"numad", Family::kSoftware, Severity::kWarning, Effect::kUnmeasured, "no daemon rebinds processes", "unmeasured",
      "numad moves large processes to the node where CPU and memory are free. It knows nothing of GPUs, and overwrites masks.",
      false, numad},
     {"slurm-task-plugin", Family::kSoftware, Severity::kWarning, Effect::kModerate, "Slurm binds tasks",
      "1-10 % typical (PyTorch documentation, torchrun --numa-binding)",
-     "task/affinity is what carries --cpu-bind and --mem-bind out; task/cgroup only fences jobs in.",
-     false, slurm_task_plugin},
+     "task/affinity is what carries --cpu-bind and --mem-bind out; task/cgroup only fences jobs in.", false, slurm_task_plugin},
     {"slurm-gres", Family::kSoftware, Severity::kProblem, Effect::kLarge, "gres.conf knows the GPUs' cores",
      "as gpu-other-node, for every job that relies on Slurm",
-     "Slurm places a job beside its GPU by the Cores of gres.conf, in its own count: cores, without hyper-threads, socket by socket. Without "
-     "them, or with those of another machine, GPUs and cores of a job are on different sockets. AutoDetect=nvml or rsmi asks the driver.",
+     "Slurm places a job beside its GPU by the Cores of gres.conf, in its own count: cores, without hyper-threads, socket by "
+     "socket. Without "
+     "them, or with those of another machine, GPUs and cores of a job are on different sockets. AutoDetect=nvml or rsmi asks the "
+     "driver.",
      false, slurm_gres},
     {"kubelet-cpus", Family::kSoftware, Severity::kWarning, Effect::kModerate, "the kubelet gives pods CPUs of their own",
      "1-10 % typical (PyTorch documentation, torchrun --numa-binding)",
-     "With cpuManagerPolicy none no pod has a cpuset. With static, pods of class Guaranteed with whole CPUs get theirs.",
-     false, kubelet_cpus},
+     "With cpuManagerPolicy none no pod has a cpuset. With static, pods of class Guaranteed with whole CPUs get theirs.", false,
+     kubelet_cpus},
     {"kubelet-topology", Family::kSoftware, Severity::kWarning, Effect::kModerate, "the kubelet aligns GPUs and CPUs",
      "1-10 % typical (PyTorch documentation, torchrun --numa-binding)",
-     "The topology manager takes a pod's CPUs from its GPU's node. single-numa-node rejects pods that do not fit, after they were scheduled "
+     "The topology manager takes a pod's CPUs from its GPU's node. single-numa-node rejects pods that do not fit, after they "
+     "were scheduled "
      "(TopologyAffinityError); best-effort does not. Devices given by DRA do not take part (kubernetes/website#56232).",
      false, kubelet_topology},
 };

@@ -96,7 +96,7 @@ std::string check_line(const Examination& e, const TextStyle& style) {
   if (e.result.findings.size() > 1) words += fmt::format(" (and {} more)", e.result.findings.size() - 1);
   // The mark may hold colour, which takes no column: wrap behind blanks, then put the head in their place.
   const auto lines = paragraph("", words, indent, width_of(style));
-  return head + lines.substr(indent);
+  return head + lines.substr(std::min(indent, lines.size()));
 }
 
 std::string family_block(const std::vector<Examination>& list, Family family, const DoctorStyle& style) {
