@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
-#include <tuple>
 
+#include "base/combinations.h"
+#include "machine/gpu_pairs.h"
 #include "numapin/visible.h"
 #include "plan/gpu_families.h"
 #include "plan/policy_text.h"
@@ -14,86 +14,32 @@ namespace {
 
 using Subset = std::vector<std::size_t>;  // positions among the candidates, ascending
 
-/// Larger is better. A bond of more NVLinks stands above one of fewer; only the order of the numbers means anything.
-int rank_of(LinkKind kind, int count) {
-  switch (kind) {
-    case LinkKind::kSelf:
-    case LinkKind::kC2c:
-    case LinkKind::kNvlink:
-    case LinkKind::kXgmi: return 1000 + std::min(count, 99);
-    case LinkKind::kPix: return 500;
-    case LinkKind::kPxb: return 400;
-    case LinkKind::kPhb: return 300;
-    case LinkKind::kNode: return 200;
-    case LinkKind::kSys:
-    case LinkKind::kSoc: return 100;
-    case LinkKind::kDisconnected: break;
-  }
-  return 0;
-}
-
-/// Where no source tells the link: what follows from the nodes.
-LinkKind kind_by_nodes(const Gpu& a, const Gpu& b) {
-  return a.numa_nodes && b.numa_nodes && a.numa_nodes->intersects(*b.numa_nodes) ? LinkKind::kNode : LinkKind::kSys;
+std::vector<const Gpu*> gpus_of_choice(const Machine& m, const std::vector<ChosenGpu>& chosen) {
+  std::vector<const Gpu*> gpus;
+  for (const auto& c : chosen) gpus.push_back(gpu_at(m, c.gpu));
+  return gpus;
 }
 
 class Search {
  public:
   Search(const Machine& m, std::vector<ChosenGpu> candidates, std::span<const GpuUse> use)
-      : candidates_(std::move(candidates)), free_(candidates_.size(), 0) {
-    const auto n = candidates_.size();
-    ranks_.assign(n * n, 0);
-    for (std::size_t i = 0; i < n; ++i) {
-      gpus_.push_back(gpu_at(m, candidates_[i].gpu));
+      : candidates_(std::move(candidates)), pairs_(m, gpus_of_choice(m, candidates_)), free_(candidates_.size(), 0) {
+    for (std::size_t i = 0; i < candidates_.size(); ++i)
       for (const auto& u : use)
         if (u.gpu == candidates_[i].gpu) free_[i] = u.memory_free_bytes.value_or(0);
-    }
-    for (std::size_t i = 0; i < n; ++i)
-      for (std::size_t j = 0; j < n; ++j) ranks_[i * n + j] = pair_rank(m, *gpus_[i], *gpus_[j]);
   }
 
   Subset best(std::size_t count) const { return few(count) ? exhaustive(count) : greedy(count); }
   const ChosenGpu& at(std::size_t i) const { return candidates_[i]; }
-
-  NodeSet nodes_of(const Subset& s) const {
-    NodeSet nodes;
-    for (const auto i : s)
-      if (gpus_[i]->numa_nodes) nodes |= *gpus_[i]->numa_nodes;
-    return nodes;
-  }
-  /// The pair with the worst link; the subset has at least two.
-  std::pair<std::size_t, std::size_t> worst_pair(const Subset& s) const {
-    std::pair worst{s[0], s[1]};
-    for (std::size_t i = 0; i < s.size(); ++i)
-      for (std::size_t j = i + 1; j < s.size(); ++j)
-        if (rank(s[i], s[j]) < rank(worst.first, worst.second)) worst = {s[i], s[j]};
-    return worst;
-  }
+  const GpuPairs& pairs() const { return pairs_; }
 
  private:
-  // The worse direction counts: a link is as good as its weaker half.
-  static int pair_rank(const Machine& m, const Gpu& a, const Gpu& b) {
-    const auto one_way = [&](const Gpu& from, const Gpu& to) {
-      const auto* link = find_link(m, {DeviceRef::Type::kGpu, from.index}, {DeviceRef::Type::kGpu, to.index});
-      return link != nullptr ? rank_of(link->kind, link->count.value_or(0)) : rank_of(kind_by_nodes(from, to), 0);
-    };
-    return std::min(one_way(a, b), one_way(b, a));
-  }
-  int rank(std::size_t i, std::size_t j) const { return ranks_[i * candidates_.size() + j]; }
-
   /// Larger is better. Ties go to the subset that was tried first: the one with lower indices.
-  using Score = std::tuple<int, int, int, std::uint64_t>;
+  using Score = std::pair<GpuPairs::Score, std::uint64_t>;
   Score score(const Subset& s) const {
-    int worst = 2000, sum = 0;
     std::uint64_t memory = 0;
-    for (std::size_t i = 0; i < s.size(); ++i) {
-      memory += free_[s[i]];
-      for (std::size_t j = i + 1; j < s.size(); ++j) {
-        worst = std::min(worst, rank(s[i], s[j]));
-        sum += rank(s[i], s[j]);
-      }
-    }
-    return {worst, sum, -nodes_of(s).size(), memory};
+    for (const auto i : s) memory += free_[i];
+    return {pairs_.score(s), memory};
   }
 
   /// At most 13,000 subsets: 16 GPUs, any number of them.
@@ -105,19 +51,16 @@ class Search {
   }
 
   Subset exhaustive(std::size_t count) const {
-    Subset s(count), best;
-    std::iota(s.begin(), s.end(), 0);
-    for (Score most{-1, 0, 0, 0};;) {
+    auto s = first_combination(count);
+    Subset best;
+    Score most;
+    do {
       if (const auto now = score(s); best.empty() || now > most) {
         most = now;
         best = s;
       }
-      // The next subset in lexicographic order: raise the last position that can be raised.
-      auto i = count;
-      while (i > 0 && s[i - 1] == candidates_.size() - count + i - 1) --i;
-      if (i == 0) return best;
-      std::iota(s.begin() + static_cast<std::ptrdiff_t>(i) - 1, s.end(), s[i - 1] + 1);
-    }
+    } while (next_combination(s, candidates_.size()));
+    return best;
   }
 
   /// Many partitions (AMD CPX shows 64 GPUs): grow a subset from each GPU, and keep the best.
@@ -142,9 +85,8 @@ class Search {
   }
 
   std::vector<ChosenGpu> candidates_;
-  std::vector<const Gpu*> gpus_;
+  GpuPairs pairs_;
   std::vector<std::uint64_t> free_;
-  std::vector<int> ranks_;
 };
 
 std::string link_words(const Machine& m, int from, int to) {
@@ -178,10 +120,10 @@ Result<GpuChoice> choose_best_connected(const Machine& m, const Allowance& a, in
   for (const auto i : best) choice.gpus.push_back(search.at(i));
   std::string why = fmt::format("{} of the idle GPUs{}: {}", count, left_out, gpus_words(choice.gpus));
   if (best.size() > 1) {
-    const auto [x, y] = search.worst_pair(best);
+    const auto [x, y] = search.pairs().worst_pair(best);
     why += fmt::format(", best connected: their worst link is {}", link_words(m, search.at(x).gpu, search.at(y).gpu));
   }
-  if (const auto nodes = search.nodes_of(best); !nodes.empty()) why += ", on " + node_words(nodes);
+  if (const auto nodes = search.pairs().nodes_of(best); !nodes.empty()) why += ", on " + node_words(nodes);
   choice.because.push_back(std::move(why));
   return choice;
 }
