@@ -1,5 +1,6 @@
 // The table of commands, in the order of the help page. A new command is one include and one row here.
 #include "cli/bench.h"
+#include "cli/analyze.h"
 #include "cli/command.h"
 #include "cli/completion.h"
 #include "cli/doctor.h"
@@ -22,6 +23,7 @@ constexpr std::string_view kSee = "see the machine", kStart = "start programs in
 constexpr Command kCommands[] = {
     {"topo", kSee, "Show the machine: nodes, cores, memory, PCIe tree, GPUs, links", add_topo},
     {"bench", kSee, "Measure what near and far memory cost here, and say if it matters", add_bench},
+    {"analyze", kSee, "Show which link limits what, and which GPUs to take together", add_analyze},
     {"report", kSee, "Write a page of the machine, its plan and its GPU processes", add_report},
     {"snapshot", kSee, "Record this machine in a text file that every command can replay", add_snapshot},
     {"run", kStart, "Start a command beside its GPU, CPUs and memory bound", add_run},

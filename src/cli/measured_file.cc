@@ -1,10 +1,8 @@
 #include "cli/measured_file.h"
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
+
+#include "cli/text_file.h"
 
 namespace numapin::cli {
 
@@ -15,11 +13,8 @@ CLI::Option* add_measured_option(CLI::App& app, std::string& file) {
 
 Result<std::optional<Measured>> read_measured(const std::string& file, System& system) {
   if (file.empty()) return std::optional<Measured>();
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in) return bad_input("read " + file + ": " + std::strerror(errno));
-  auto measured = measured_from_json(text.str());
+  NUMAPIN_TRY(const auto text, read_text_file(file));
+  auto measured = measured_from_json(text);
   if (!measured) return bad_input("use " + file + ": " + measured.error().message, measured.error().hint);
   if (const auto why = mismatch(*measured, system.machine); !why.empty())
     return bad_input("use " + file + ": it was measured on another machine, or this one has changed: " + why,

@@ -1,4 +1,4 @@
-// Parts of the drawing for people, and the words they share. Only for topo_*.cc.
+// Parts of the drawings for people, and the words they share.
 #pragma once
 
 #include <string>
