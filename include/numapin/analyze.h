@@ -47,6 +47,7 @@ struct Part {
     kNode,      ///< the CPUs of a node, and what hangs on them
     kSocket,
     kPci,       ///< a PCIe switch, or a port that several devices share
+    kPackage,   ///< a PCI function that shows as several GPUs (AMD's partitions) or NICs: they share its link
     kNvSwitch,  ///< all NVSwitches of the machine, as one
     kUnplaced,  ///< where devices hang whose node no source tells
   } kind = Kind::kNode;

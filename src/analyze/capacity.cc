@@ -89,9 +89,28 @@ CapacityTable::TwoWay CapacityTable::pcie(const std::vector<const PciDevice*>& w
   return way;
 }
 
+/// POWER9 reaches its V100 over NVLink: those links that go to no other GPU.
+std::optional<int> CapacityTable::nvlinks_to_cpu(const Gpu& gpu) const {
+  const auto rates = find_gpu_rates(gpu);
+  if (!m_.architecture.value_or("").starts_with("ppc64") || !rates || rates->nvlinks == 0) return std::nullopt;
+  int left = rates->nvlinks;
+  for (const auto& link : m_.links)
+    if (link.kind == LinkKind::kNvlink && link.from == DeviceRef{DeviceRef::Type::kGpu, gpu.index}) left -= link.count.value_or(1);
+  return left;
+}
+
 bool CapacityTable::has_c2c(const Gpu& gpu) const {
   const auto rates = find_gpu_rates(gpu);
-  return rates && rates->c2c_to_gpu > 0 && m_.architecture.value_or("") != "x86_64";
+  if (!rates) return false;
+  return rates->shares_memory || nvlinks_to_cpu(gpu).value_or(0) > 0 || (rates->c2c_to_gpu > 0 && m_.architecture.value_or("") != "x86_64");
+}
+
+CapacityTable::TwoWay CapacityTable::nvlink_to_cpu(const Gpu& gpu, const GpuRates& rates) const {
+  const int count = *nvlinks_to_cpu(gpu);
+  // Without links between GPUs the sources did not look at NVLink at all.
+  if (count == rates.nvlinks) return {"NVLink to the CPU", {{}, Basis::kUnknown, "no source counts the NVLinks"}, {{}, Basis::kUnknown, "no source counts the NVLinks"}};
+  const Capacity capacity{count * rates.nvlink_gb_per_s, Basis::kGuess, fmt::format("{} of {} links, which no other GPU has: {}", count, rates.nvlinks, rates.nvlink_because)};
+  return {fmt::format("NV{} to the CPU", count), capacity, capacity};
 }
 
 CapacityTable::TwoWay CapacityTable::c2c(int gpu) const {
@@ -101,6 +120,11 @@ CapacityTable::TwoWay CapacityTable::c2c(int gpu) const {
   if (rates && rates->c2c_to_gpu > 0) {
     way.down = {rates->c2c_to_gpu, Basis::kPublished, std::string(rates->c2c_because)};
     way.up = {rates->c2c_to_cpu, Basis::kPublished, std::string(rates->c2c_because)};
+  } else if (rates && rates->shares_memory) {
+    way = {"one package", {}, {}};
+    way.up.because = way.down.because = "CPU and GPU are one package with one memory: nothing needs to be copied";
+  } else if (found != nullptr && nvlinks_to_cpu(*found)) {
+    way = nvlink_to_cpu(*found, *rates);
   }
   const auto near = found != nullptr ? found->numa_nodes.value_or({}) : NodeSet{};
   if (const auto rate = to_gpu(gpu, near, true)) way.down = measured(*rate, "copies from host memory");

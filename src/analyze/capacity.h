@@ -38,6 +38,8 @@ class CapacityTable {
   void add_notes(std::vector<std::string>& notes) const;
 
  private:
+  std::optional<int> nvlinks_to_cpu(const Gpu& gpu) const;
+  TwoWay nvlink_to_cpu(const Gpu& gpu, const GpuRates& rates) const;
   std::optional<double> to_gpu(int gpu, const NodeSet& near, bool towards_gpu) const;
   const Gpu* gpu_at(int index) const;
 

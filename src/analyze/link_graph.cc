@@ -84,6 +84,7 @@ class Builder {
   int place(const Device& d);
   int unplaced();
   void count_children(const std::vector<Device>& devices);
+  int share_function(const Device& d);
   bool is_fork(const PciDevice& bridge) const { return forks_.at(bridge.address).size() > 1; }
   void add_without_tree(const std::vector<Device>& devices);
   void add_port(const Nic& nic, int part);
@@ -103,6 +104,7 @@ class Builder {
   std::map<int, int> gpu_part_, nic_part_;    ///< Gpu::index, Nic::index -> part
   std::map<PciAddress, std::set<PciAddress>> forks_;  ///< bridge -> what hangs right below it, on the way to our devices
   std::map<PciAddress, int> bridge_part_;
+  std::map<PciAddress, int> users_, package_part_;    ///< PCI function -> how many GPUs and NICs it shows as; their package
   std::optional<int> unplaced_;
 };
 
@@ -254,6 +256,7 @@ int Builder::place(const Device& d) {
 
 void Builder::count_children(const std::vector<Device>& devices) {
   for (const auto& d : devices) {
+    ++users_[d.function->address];
     const PciDevice* below = d.function;
     for (const auto* bridge : upstream(m_, *d.function)) {
       forks_[bridge->address].insert(below->address);
@@ -262,12 +265,26 @@ void Builder::count_children(const std::vector<Device>& devices) {
   }
 }
 
+/// The package, new or known, of a function that is several devices.
+int Builder::share_function(const Device& d) {
+  const auto address = d.function->address;
+  if (!package_part_.contains(address))
+    package_part_[address] = add_part(Kind::kPackage, static_cast<int>(package_part_.size()), "package " + address.to_string());
+  add_on_die(d.part, package_part_[address]);
+  return package_part_[address];
+}
+
 /// From the device up to the next bridge that others share, and so on to the root; bridges of one way are wire.
 void Builder::add_pci_device(const Device& d) {
   const auto bridges = upstream(m_, *d.function);
   std::vector<const PciDevice*> wire{d.function};
   int below = d.part;
   const Gpu* gpu = d.gpu;
+  if (users_.at(d.function->address) > 1) {
+    const bool is_known = package_part_.contains(d.function->address);
+    below = share_function(d);
+    if (is_known) return;
+  }
   for (const auto* bridge : bridges) {
     if (!is_fork(*bridge)) {
       wire.push_back(bridge);

@@ -121,6 +121,35 @@ TEST(LinkGraph, FunctionsOfACardShareItsLink) {
   EXPECT_NEAR(*t.slowest, pcie(16, 16) / 2, 1e-5);
 }
 
+// AMD in CPX mode: eight GPUs behind one function, and one x16 link for all.
+TEST(LinkGraph, PartitionsOfAGpuShareItsLink) {
+  LinkedMachine made(kSkylake5120);
+  made.add_gpu(0, {}, test::kGen4x16, test::kA100Pcie);
+  auto& raw = made.raw();
+  raw.gpus[0].partition = 0;
+  auto second = raw.gpus[0];
+  second.index = 1;
+  second.partition = 1;
+  raw.gpus.push_back(second);
+  const auto m = made.machine();
+  const auto g = make_link_graph(m);
+  EXPECT_EQ(find_route(g, node(0), gpu(1))->reach, Reach::kHost);
+  const auto t = run_traffic(g, {{{node(0), gpu(0), {}}, {node(0), gpu(1), {}}}, {}});
+  EXPECT_NEAR(*t.total, pcie(16, 16), 1e-5);
+}
+
+// Summit: two of a V100's six NVLinks go to its POWER9; PCIe is only for configuration.
+TEST(LinkGraph, Power9ReachesItsGpusOverNvlink) {
+  LinkedMachine made("POWER9, altivec supported");
+  made.raw().architecture = {"ppc64le", Source::kSysfs};
+  for (int i = 0; i < 3; ++i) made.add_gpu(0, {}, PciLink{8.0, 2}, test::kV100);
+  made.add_nvswitch(2);
+  const auto r = route(made.machine(), node(0), gpu(0));
+  EXPECT_NEAR(*r.gb_per_s, 2 * 23.9, 1e-6);
+  EXPECT_EQ(r.basis, Basis::kGuess);
+  EXPECT_EQ(r.reach, Reach::kDirect);
+}
+
 TEST(LinkGraph, SeesAnNvSwitchWhereBondsExceedTheLinks) {
   LinkedMachine made(kSkylake5120);
   for (int i = 0; i < 4; ++i) made.add_gpu(i / 2, {}, test::kGen4x16, test::kA100);

@@ -233,6 +233,12 @@ constexpr GpuRates instinct(std::string_view name, PciLink pcie, double rate, st
   return r;
 }
 
+constexpr GpuRates apu(std::string_view name, double xgmi, std::string_view because) {
+  auto r = instinct(name, kGen5, xgmi, because);
+  r.shares_memory = true;
+  return r;
+}
+
 /// The first of which every word is found counts: "H100 PCIe" before "H100". PCIe generations and NVLink counts:
 /// the makers' data sheets.
 constexpr std::array kGpus = {
@@ -249,7 +255,7 @@ constexpr std::array kGpus = {
     nvidia("V100 PCIe", kGen3), nvidia("V100", kGen3, 6, 23.9, kV2), nvidia("TITAN V", kGen3),
     nvidia("P100 PCIe", kGen3), nvidia("P100", kGen3, 4, 18.3, kV1),
     nvidia("T4", kGen3), nvidia("P40", kGen3), nvidia("P4", kGen3),
-    instinct("MI300A", kGen5, 48, kMi300Xgmi), instinct("MI300", kGen5, 48, kMi300Xgmi), instinct("MI308", kGen5, 48, kMi300Xgmi),
+    apu("MI300A", 48, kMi300Xgmi), apu("GB10", 0, ""), instinct("MI300", kGen5, 48, kMi300Xgmi), instinct("MI308", kGen5, 48, kMi300Xgmi),
     instinct("MI325", kGen5, 48, kMi300Xgmi), instinct("MI250", kGen4, 36, kMi200Xgmi), instinct("MI210", kGen4, 36, kMi200Xgmi),
     instinct("MI100", kGen4, 35, kVegaXgmi), instinct("MI50", kGen4, 35, kVegaXgmi), instinct("MI60", kGen4, 35, kVegaXgmi),
 };

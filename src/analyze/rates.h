@@ -37,6 +37,7 @@ struct GpuRates {
   std::string_view nvlink_because;
   double xgmi_gb_per_s = 0;        ///< one direction of one link
   std::string_view xgmi_because;
+  bool shares_memory = false;      ///< CPU and GPU are one package with one memory
   double c2c_to_gpu = 0, c2c_to_cpu = 0;
   std::string_view c2c_because;
 };

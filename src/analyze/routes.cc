@@ -105,7 +105,7 @@ Crossings crossings(const LinkGraph& g, const std::vector<int>& edges) {
     const auto& edge = g.edges[static_cast<std::size_t>(edges[i])];
     const auto type = channel_of(g, edge).type;
     c.sockets += type == LinkType::kInterconnect;
-    c.on_die += type == LinkType::kOnDie;
+    c.on_die += type == LinkType::kOnDie && is_host(part_at(g, edge.from).kind) && is_host(part_at(g, edge.to).kind);
     c.is_pcie = c.is_pcie || type == LinkType::kPcie;
     if (i + 1 == edges.size()) continue;
     const auto kind = part_at(g, edge.to).kind;

@@ -160,10 +160,20 @@ Result<std::string> answer(const Session& s, const AnalyzeOptions& o) {
   return run_paths(s, o, subject);
 }
 
+/// NCCL_TOPO_XML_MAX_NODES of nccl/src/graph/topo.h.
+constexpr std::size_t kMostNcclElements = 256;
+
+void warn_of_nccl(const Session& s, const std::string& xml) {
+  std::size_t elements = 0;
+  for (std::size_t at = xml.find('<'); at != xml.npos; at = xml.find('<', at + 1)) elements += xml[at + 1] != '/';
+  if (elements > kMostNcclElements) s.warn(fmt::format("the file has {} elements; NCCL reads at most {}", elements, kMostNcclElements));
+}
+
 int run_analyze(Session& s, AnalyzeOptions& o) {
   if (o.json) o.format = "json";
   const auto text = answer(s, o);
   if (!text) return s.report(text.error());
+  if (o.format == "nccl-xml") warn_of_nccl(s, *text);
   s.out << *text;
   return kDone;
 }

@@ -1,6 +1,6 @@
 // The table of commands, in the order of the help page. A new command is one include and one row here.
-#include "cli/bench.h"
 #include "cli/analyze.h"
+#include "cli/bench.h"
 #include "cli/command.h"
 #include "cli/completion.h"
 #include "cli/doctor.h"
