@@ -40,7 +40,7 @@ struct Subject {
 
 Result<Subject> open_subject(const Session& s, const AnalyzeOptions& o) {
   NUMAPIN_TRY(auto system, s.system(o.machine));
-  NUMAPIN_TRY(auto measured, read_measured(o.measured, system.machine));
+  NUMAPIN_TRY(auto measured, read_measured(o.measured, system));
   Subject subject{std::move(system), std::move(measured), {}};
   if (o.gpus.empty()) {
     for (const auto& gpu : subject.machine().gpus) subject.gpus.push_back(gpu.index);
