@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -94,13 +95,28 @@ void widen_to_all_threads(Allowance& a) {
   a.cpus.value = *a.cpus | whole_mask({&*self, 1});
 }
 
+/// Null where there is no driver, or it does not answer: a note then says so. NVIDIA's library does not work in a child
+/// that was forked after it was initialised; what it would say is then left to sysfs and /proc.
+std::shared_ptr<const NvmlApi> load_driver(std::vector<std::string>& notes) {
+  static std::atomic<pid_t> first_user{0};
+  pid_t nobody = 0;
+  if (!first_user.compare_exchange_strong(nobody, getpid()) && first_user != getpid()) {
+    notes.emplace_back("NVIDIA's library was not asked: this process was forked from one that had loaded it");
+    return nullptr;
+  }
+  auto nvml = load_nvml();
+  if (nvml) return std::move(*nvml);
+  if (nvml.error().kind != Error::Kind::kNotFound) notes.push_back(nvml.error().message + "; going on without it");
+  return nullptr;
+}
+
 Result<std::unique_ptr<numapin_machine>> discover_machine() {
   auto machine = std::make_unique<numapin_machine>();
-  auto nvml = load_nvml();
-  if (nvml) machine->nvml = std::move(*nvml);
+  std::vector<std::string> notes;
+  machine->nvml = load_driver(notes);
   NUMAPIN_TRY(machine->system, discover(live_tree(), machine->nvml.get()));
-  if (!nvml && nvml.error().kind != Error::Kind::kNotFound)
-    machine->system.machine.notes.push_back(nvml.error().message + "; going on without it");
+  auto& all = machine->system.machine.notes;
+  all.insert(all.end(), notes.begin(), notes.end());
   widen_to_all_threads(machine->system.allowance);
   machine->loaded_in = getpid();
   return machine;
@@ -188,7 +204,11 @@ numapin_code numapin_machine_json(const numapin_machine* machine, char** json, n
   });
 }
 
-void numapin_machine_free(numapin_machine* machine) { delete machine; }
+void numapin_machine_free(numapin_machine* machine) {
+  // In a forked child the library must not be shut down: its state is the parent's.
+  if (machine != nullptr && machine->nvml && machine->loaded_in != getpid()) new std::shared_ptr(machine->nvml);
+  delete machine;
+}
 
 numapin_code numapin_plan(const numapin_machine* machine, const char* text, char** json, numapin_error** error) {
   return guarded(error, [&]() -> Result<void> {

@@ -22,6 +22,12 @@ class Who(Dataset):
     def __len__(self): return 64
     def __getitem__(self, i): return torch.tensor([os.getpid(), torch.get_num_threads(), int(os.environ.get('OMP_NUM_THREADS', 0))])
 
+class Busy(Who):
+    '''Its workers compute with as many threads as they may.'''
+    def __getitem__(self, i):
+        torch.rand(1 << 22).exp().sum()
+        return super().__getitem__(i)
+
 def workers(loader):
     '''pid -> [masks of its threads, torch threads, OMP_NUM_THREADS, memory policy], while they live.'''
     found, batches = {}, iter(loader)
@@ -118,6 +124,22 @@ t = threading.Thread(target=lambda: found.extend(workers(loader).values())); t.s
 print(json.dumps([m for m, *_ in found]))
 """), SECOND)
         self.assertEqual(seen, [[str(SECOND)]] * 2)
+
+
+    @slow
+    @two_cpus
+    def test_forked_workers_of_a_parent_that_used_openmp_go_on(self):
+        """With two threads they hang: GNU OpenMP's threads are not there after fork()."""
+        both = f"{FIRST},{SECOND}"
+        for start, threads in (("fork", 1), ("spawn", 2)):
+            seen = run_python(script("""
+torch.set_num_threads(2)
+torch.rand(1 << 22).exp().sum()
+os.environ['NUMAPIN_WORKER_CPUS'] = sys.argv[1]
+loader = DataLoader(Busy(), batch_size=2, multiprocessing_context=sys.argv[2], **numapin.torch.dataloader_kwargs(num_workers=1))
+print(json.dumps(next(iter(loader)).tolist()[0]))
+"""), both, start, timeout=120)
+            self.assertEqual(seen[1:], [threads, threads], start)
 
 
 class Shares(unittest.TestCase):

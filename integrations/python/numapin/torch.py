@@ -11,6 +11,7 @@ Works with torch 1.13 and later, on the CPU too; guide: docs/python.md.
 from __future__ import annotations
 
 import logging
+import mmap
 import multiprocessing
 import os
 import sys
@@ -27,6 +28,7 @@ from . import (Error, GpuSpec, Inspection, Machine, Memory, Process, _gpu, _ids,
 __all__ = ["Check", "check", "dataloader_kwargs", "pinned_empty", "tensor_nodes", "worker_init_fn"]
 
 Device = Union[GpuSpec, "torch.device", None]
+_imported_in = os.getpid()
 _MOST_WORKERS = 8  # each holds a copy of what the dataset grows in memory
 
 
@@ -99,11 +101,16 @@ class _WorkerInit:
             cpus, threads = _share(self.cores, worker_id, workers, self.spread)
             bind(cpulist=_ids.to_list(cpus), nodes=self.nodes or None, memory=self.memory if self.nodes else None,
                  migrate=bool(self.nodes) and _is_forkserver_child(), look=False, set_threads=False)
-            _set_thread_counts(self.threads or threads)
+            _set_thread_counts(self.threads or (1 if _is_forked() else threads))
         elif self.threads:
             _set_thread_counts(self.threads)
         if self.then is not None:
             self.then(worker_id)
+
+
+def _is_forked() -> bool:
+    """GNU OpenMP hangs in a child of a process that has used it (GCC bug 58378): torch gives workers one thread for it."""
+    return _imported_in != os.getpid()
 
 
 def _is_forkserver_child() -> bool:
@@ -129,7 +136,8 @@ def dataloader_kwargs(gpu: Device = None, *, num_workers: Optional[int] = None, 
         cpus: the share to take them from: as in numapin.plan(). Default: what this process is bound to, else ``"exclusive"``.
         spread: ``"auto"``; ``"own"``: each its own cores even where that is one; ``"shared"``: all share all.
         memory: policy of the workers' memory: ``"preferred"``, ``"bind"``, ``"local"``.
-        threads: of each worker (torch, OpenMP, OpenCV); default: its cores.
+        threads: of each worker (torch, OpenMP, OpenCV). Default: its cores; 1 in forked workers, where GNU OpenMP hangs
+            with more once the parent has used it.
         worker_init_fn: yours, called afterwards.
         machine: default: this one.
 
@@ -204,10 +212,10 @@ def _default_workers(cores: int) -> int:
 class _PinnedMemory(Memory):
     """Memory that CUDA has registered; the registration ends before the memory does."""
 
-    registered = False
+    registered_in = 0  #: process
 
     def __del__(self) -> None:
-        if self.registered:
+        if self.registered_in == os.getpid():
             torch.cuda.cudart().cudaHostUnregister(self.address)
 
 
@@ -216,7 +224,8 @@ def pinned_empty(shape: Union[int, Sequence[int]], dtype: Optional["torch.dtype"
     """A host tensor for transfers to a GPU whose pages are on the GPU's node: placed, touched, looked up, then pinned.
 
     torch's own pin_memory takes pages where the calling thread happens to run, and keeps the blocks for later tensors.
-    Zeroed. It is page-locked by cudaHostRegister, so ``is_pinned()`` holds and ``non_blocking=True`` works.
+    Zeroed. It is page-locked by cudaHostRegister, so ``is_pinned()`` holds and ``non_blocking=True`` works. Forked children
+    do not have it (MADV_DONTFORK): a worker that touches it dies by SIGSEGV.
 
     Args:
         shape, dtype: as in torch.empty().
@@ -255,7 +264,10 @@ def _register(buffer: _PinnedMemory) -> None:
     error = torch.cuda.cudart().cudaHostRegister(buffer.address, len(buffer), portable)
     if int(error) != 0:
         raise Error("system", f"pin {len(buffer)} bytes: cudaHostRegister: error {int(error)}", "ulimit -l, or the memory left on the machine")
-    buffer.registered = True
+    buffer.registered_in = os.getpid()
+    # Before Linux 5.12 a write after fork() moves the parent's page away from under the GPU; later kernels copy every
+    # pinned page for each child.
+    buffer.madvise(mmap.MADV_DONTFORK)
 
 
 def _warn_of_strays(buffer: Memory) -> None:
