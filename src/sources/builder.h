@@ -14,6 +14,11 @@ NumaNode& node_of(Machine& m, NodeId id);
 /// Marks nodes that have memory and no CPUs; of what kind that memory is, a text does not tell.
 void mark_memory_only_nodes(Machine& m, Source source);
 
+/// A damaged or edited text may contradict itself. What is contradicted is dropped with a note: of two statements that
+/// exclude each other we cannot tell which is right. CPUs both online and offline; CPUs of nodes, packages, cores and L3
+/// groups that are not online; cores and L3 groups that overlap; cores outside their node or package.
+void drop_contradictions(Machine& m);
+
 using LinkMap = std::map<std::pair<DeviceRef, DeviceRef>, Link>;
 /// Stores the links, and for one whose other direction is missing (a row that is cut off) also that: a path is the
 /// same both ways.

@@ -295,8 +295,12 @@ void Reader::sort_and_join() {
 
 void Reader::store_distances(const std::vector<int>& nodes, const std::vector<int>& values) {
   if (nodes.empty() || values.size() != nodes.size() * nodes.size() || machine.nodes.front().distances) return;
-  for (auto id : nodes)
+  NodeSet distinct;
+  for (auto id : nodes) {
     if (find_node(machine, NodeId{id}) == nullptr) return;
+    distinct.insert(NodeId{id});
+  }
+  if (static_cast<std::size_t>(distinct.size()) != nodes.size()) return;
   for (std::size_t from = 0; from < nodes.size(); ++from) {
     std::map<int, int> row;
     for (std::size_t to = 0; to < nodes.size(); ++to) {
@@ -506,6 +510,7 @@ Result<Machine> from_hwloc_xml(std::string_view text) {
   reader.walk(reader.root, {reader.root, {}, {}, {}});
   reader.add_node_of_machine_without_numa();
   reader.sort_and_join();
+  drop_contradictions(reader.machine);
   if (reader.machine.nodes.empty())
     return bad_text(kWhat, 1, 1, "no CPU and no NUMA node is in it", "export it with: lstopo --of xml FILE");
   reader.read_distances_v1(reader.root);

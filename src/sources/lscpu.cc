@@ -113,6 +113,7 @@ Result<Machine> from_list(std::string_view text) {
     return bad_text(kWhat, 1, 1, "no line \"NUMA node0 CPU(s):\", \"On-line CPU(s) list:\" or \"Architecture:\" is in it",
                     "paste the whole output of lscpu");
   note_missing_nodes(m, fields);
+  drop_contradictions(m);
   return m;
 }
 
