@@ -2,13 +2,13 @@
 // and a big server has a few hundred PCI functions.
 #include <algorithm>
 
+#include "machine/distance.h"
 #include "numapin/machine.h"
 
 namespace numapin {
 
 namespace {
 
-constexpr int kLocalDistance = 10;  // ACPI SLIT: a node's distance to itself, by definition
 
 template <class T, class Predicate>
 const T* find_where(const std::vector<T>& all, Predicate is_it) {

@@ -2,43 +2,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "numapin/compare.h"
 #include "numapin/measured.h"
+#include "render/compare_words.h"
 #include "render/layout.h"
 
 namespace numapin {
 namespace {
 
-std::string figure(double value) {
-  if (value == 0) return "0";
-  const int before = static_cast<int>(std::floor(std::log10(std::abs(value)))) + 1;
-  return before >= 7 || before < -3 ? fmt::format("{:.4g}", value) : fmt::format("{:.{}f}", value, std::clamp(4 - before, 0, 6));
-}
-
-std::string percent(double relative) { return fmt::format("{:+.1f} %", 100 * relative); }
-
-std::string verdict_text(const Effect& e) {
-  switch (e.verdict) {
-    case Effect::Verdict::kBetter: return "better";
-    case Effect::Verdict::kWorse: return "worse";
-    case Effect::Verdict::kNoEffect: return "no measurable effect";
-    case Effect::Verdict::kTooFew: return "too few runs";
-  }
-  return "";
-}
-
 std::vector<Cell> row_of(const CompareConfig& config, const ConfigResult& r, bool first, bool with_p99) {
-  std::vector<Cell> row{{{config.name}}, {{r.median ? figure(*r.median) : "-"}}};
-  if (with_p99) row.push_back({{r.p99 ? figure(*r.p99) : "-"}});
-  const auto& e = r.effect;
-  std::string verdict = first ? "" : verdict_text(e);
-  if (r.values.empty()) verdict = "failed";
-  else if (r.failed > 0) verdict += fmt::format("{}{} of {} failed", verdict.empty() ? "" : ", ", r.failed, r.failed + static_cast<int>(r.values.size()));
-  row.push_back({{first || e.pairs == 0 ? "" : percent(e.relative)}});
-  row.push_back({{e.low ? fmt::format("{} to {}", percent(*e.low), percent(*e.high)) : ""}});
-  row.push_back({{verdict}});
+  const auto w = compare_words(r, first);
+  std::vector<Cell> row{{{config.name}}, {{w.median}}};
+  if (with_p99) row.push_back({{w.p99}});
+  for (const auto& text : {w.relative, w.interval, w.verdict}) row.push_back({{text}});
   return row;
 }
 
@@ -54,7 +31,7 @@ std::string metric_table(const Comparison& c, std::size_t metric, std::size_t wi
   text += table(heading, rows, width);
   if (result.drifted)
     text += fmt::format("'{}' drifted by {} from its first runs to its last: the machine was not steady; run again, or longer\n",
-                        c.configs[0].name, percent(result.drift));
+                        c.configs[0].name, fmt::format("{:+.1f} %", 100 * result.drift));
   return text;
 }
 
@@ -115,23 +92,10 @@ std::string ranks_text(const Comparison& c) {
         }
     if (by_rank.size() < 2) continue;
     text += fmt::format("  {}:", c.configs[static_cast<std::size_t>(i)].name);
-    for (const auto& values : by_rank) text += values.empty() ? " -" : " " + figure(*median(values));
+    for (const auto& values : by_rank) text += values.empty() ? " -" : " " + metric_figure(*median(values));
     text += "\n";
   }
   return text.empty() ? "" : "by rank\n" + text;
-}
-
-std::string failures_text(const Comparison& c) {
-  std::string text;
-  for (std::size_t i = 0; i < c.configs.size(); ++i) {
-    const auto failed = std::find_if(c.trials.begin(), c.trials.end(), [&](const Trial& t) {
-      return t.config == static_cast<int>(i) && t.status != 0;
-    });
-    if (failed == c.trials.end()) continue;
-    text += fmt::format("'{}' failed with status {}; its last lines:\n", c.configs[i].name, failed->status);
-    for (const auto& line : failed->last_lines) text += "  " + clean(line) + "\n";
-  }
-  return text;
 }
 
 }  // namespace
@@ -140,7 +104,7 @@ std::string compare_text(const Comparison& c, std::size_t width) {
   std::string text;
   for (std::size_t i = 0; i < c.metrics.size(); ++i) text += metric_table(c, i, width) + "\n";
   text += ranks_text(c);
-  text += failures_text(c);
+  for (const auto& line : failure_lines(c)) text += line + "\n";
   text += why_table(c, width) + "\n";
   std::vector<std::vector<Cell>> rows;
   for (const auto& config : c.configs) rows.push_back({{{config.name}}, {{config.stands_for}}, {{config.what}}});

@@ -61,6 +61,14 @@ void drop_contradictions(Machine& m) {
   for (auto& core : m.cores) check_places(m, core);
 }
 
+void drop_repeated_uuids(Machine& m) {
+  std::map<std::string, int> count;
+  for (const auto& gpu : m.gpus)
+    if (gpu.uuid && !gpu.partition) ++count[*gpu.uuid];
+  for (auto& gpu : m.gpus)
+    if (gpu.uuid && !gpu.partition && count[*gpu.uuid] > 1) gpu.uuid = {};
+}
+
 void set_links(Machine& m, LinkMap links) {
   const auto stated = links;
   for (const auto& [ends, link] : stated) links.emplace(std::pair(ends.second, ends.first), link);

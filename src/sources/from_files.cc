@@ -1,3 +1,4 @@
+#include "sources/builder.h"
 #include "sources/read.h"
 #include "sources/sysfs.h"
 
@@ -12,6 +13,7 @@ Result<Machine> from_files(const FileTree& tree) {
   sources::add_pci(tree, m);
   sources::add_nvidia_proc(tree, m);
   sources::add_kfd(tree, m);
+  drop_repeated_uuids(m);
   return m;
 }
 

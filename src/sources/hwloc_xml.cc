@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "machine/distance.h"
 #include "numapin/sources.h"
 #include "sources/builder.h"
 #include "sources/hwloc_attributes.h"
@@ -20,7 +21,6 @@ namespace {
 
 constexpr std::string_view kWhat = "hwloc XML";
 constexpr Source kFrom = Source::kHwlocXml;
-constexpr int kLocalDistance = 10;
 
 std::string_view type_of(pugi::xml_node object) { return attribute(object, "type"); }
 bool is_io(std::string_view type) { return type == "Bridge" || type == "PCIDev" || type == "OSDev" || type == "Misc"; }
@@ -461,11 +461,7 @@ void Reader::add_devices() {
     if (is_nic(device.class_code)) add_nics(device);
     if (is_nvme(device.class_code)) add_nvme(device);
   }
-  // Files made public may have one UUID for all GPUs.
-  std::map<std::string, int> uuids;
-  for (const auto& gpu : machine.gpus) ++uuids[gpu.uuid.value_or("")];
-  for (auto& gpu : machine.gpus)
-    if (gpu.uuid && uuids[*gpu.uuid] > 1) gpu.uuid = {};
+  drop_repeated_uuids(machine);
   for (auto& node : machine.nodes)
     if (node.gpu && find_gpu(machine, *node.gpu) == nullptr) node.gpu = {};
 }

@@ -5,6 +5,7 @@
 
 #include "base/numbers.h"
 #include "base/text.h"
+#include "machine/distance.h"
 #include "numapin/sources.h"
 #include "sources/builder.h"
 #include "sources/paste.h"
@@ -14,7 +15,6 @@ namespace {
 
 constexpr std::string_view kWhat = "numactl --hardware text";
 constexpr std::string_view kElided = "...";
-constexpr int kLocalDistance = 10;  // ACPI SLIT: of a node to itself
 
 struct Parser {
   Machine machine;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "machine/distance.h"
 #include "sources/read.h"
 #include "sources/sysfs.h"
 
@@ -28,7 +29,8 @@ std::optional<CpuSet> cpus_by_links(const FileTree& tree, NodeId id) {
 }
 
 /// The i-th number of a node's `distance` is that to the i-th online node. Where the count does not fit, no number can be
-/// told to be any node's, and all are unknown.
+/// told to be any node's, and all are unknown. The kernel takes no table whose diagonal is not 10 (slit_valid() in
+/// arch/x86/kernel/acpi/srat.c, numa_set_distance()).
 void add_distances(const FileTree& tree, Machine& m) {
   for (auto& node : m.nodes) {
     const auto text = tree.read(node_dir(node.id) + "/distance");
@@ -36,10 +38,11 @@ void add_distances(const FileTree& tree, Machine& m) {
     const auto words = split_words(trim(*text));
     std::map<int, int> row;
     for (std::size_t i = 0; i < words.size() && i < m.nodes.size(); ++i)
-      if (const auto d = parse_number<int>(words[i]); d && *d >= 0) row[number(m.nodes[i].id)] = *d;
+      if (const auto d = parse_number<int>(words[i]); d && (m.nodes[i].id == node.id ? *d == kLocalDistance : *d > 0))
+        row[number(m.nodes[i].id)] = *d;
     if (words.size() != m.nodes.size() || row.size() != m.nodes.size()) {
-      m.notes.push_back("distances of node " + std::to_string(number(node.id)) + ": " + std::to_string(words.size()) +
-                        " numbers for " + std::to_string(m.nodes.size()) + " nodes, ignored");
+      m.notes.push_back("distances of node " + std::to_string(number(node.id)) + ": " + std::to_string(row.size()) +
+                        " usable numbers for " + std::to_string(m.nodes.size()) + " nodes, ignored");
       continue;
     }
     node.distances = {std::move(row), Source::kSysfs};
