@@ -2,6 +2,7 @@
 #include "cli/analyze.h"
 #include "cli/bench.h"
 #include "cli/command.h"
+#include "cli/compare.h"
 #include "cli/completion.h"
 #include "cli/doctor.h"
 #include "cli/inspect.h"
@@ -18,12 +19,10 @@ namespace numapin::cli {
 
 // Rows of one job stand together; the jobs are the headings of the first screen.
 constexpr std::string_view kSee = "see the machine", kStart = "start programs in the right place",
-                           kCheck = "check what runs", kShell = "in your shell";
+                           kCheck = "check what runs", kMeasure = "measure what placement is worth", kShell = "in your shell";
 
 constexpr Command kCommands[] = {
     {"topo", kSee, "Show the machine: nodes, cores, memory, PCIe tree, GPUs, links", add_topo},
-    {"bench", kSee, "Measure what near and far memory cost here, and say if it matters", add_bench},
-    {"analyze", kSee, "Show which link limits what, and which GPUs to take together", add_analyze},
     {"report", kSee, "Write a page of the machine, its plan and its GPU processes", add_report},
     {"snapshot", kSee, "Record this machine in a text file that every command can replay", add_snapshot},
     {"run", kStart, "Start a command beside its GPU, CPUs and memory bound", add_run},
@@ -33,6 +32,9 @@ constexpr Command kCommands[] = {
     {"inspect", kCheck, "Show where running GPU processes really are", add_inspect},
     {"rebind", kCheck, "Move a running process, its children and its memory to its GPU", add_rebind},
     {"watch", kCheck, "Show live where GPU processes run and have their memory", add_watch},
+    {"bench", kMeasure, "Measure what near and far memory cost here, and say if it matters", add_bench},
+    {"compare", kMeasure, "Run a command under several placements and say which is worth it", add_compare},
+    {"analyze", kMeasure, "Show which link limits what, and which GPUs to take together", add_analyze},
     {"completion", kShell, "Print completions for bash, zsh or fish", add_completion},
 };
 

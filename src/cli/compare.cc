@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "base/duration.h"
+#include "base/numbers.h"
 #include "base/text.h"
 #include "cli/compare_configs.h"
 #include "cli/compare_run.h"

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "cli/session.h"
+#include "plan/export.h"
 #include "plan/policy_text.h"
 #include "render/layout.h"
 
@@ -101,6 +102,12 @@ std::string line_of(const Config& config, const JobOptions& o, std::optional<Nod
   return fmt::format("numapin {}{} -- {}", launch ? "launch" : "run", options_of(o, launch), command);
 }
 
+std::string command_text(const std::vector<std::string>& words) {
+  std::vector<std::string> quoted;
+  for (const auto& word : words) quoted.push_back(shell_word(word));
+  return join(quoted, " ");
+}
+
 std::string placement_text(const Plan& plan) {
   std::vector<std::string> parts;
   for (const auto& p : plan.placements) {
@@ -162,7 +169,7 @@ Result<PlannedConfigs> plan_configs(const std::vector<std::string>& names, const
     }
     effects.push_back(effect);
     const bool one = planned.plan.placements.size() == 1;
-    out.configs.push_back({{name, line_of(*config, options, wrong, one, join(command, " ")), placement_text(planned.plan)},
+    out.configs.push_back({{name, line_of(*config, options, wrong, one, command_text(command)), placement_text(planned.plan)},
                            std::move(planned.plan)});
   }
   return out;

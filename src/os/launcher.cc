@@ -369,6 +369,8 @@ void Launcher::note_end(Rank& rank, int wait_status, const rusage& usage) {
   r.user = seconds(usage.ru_utime);
   r.system = seconds(usage.ru_stime);
   r.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  r.voluntary_switches = static_cast<std::uint64_t>(usage.ru_nvcsw);
+  r.involuntary_switches = static_cast<std::uint64_t>(usage.ru_nivcsw);
   r.ended_by_us = rank.told;
   r.signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
   r.status = r.signal != 0 ? 128 + r.signal : WEXITSTATUS(wait_status);

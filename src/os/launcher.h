@@ -49,6 +49,7 @@ struct RankReport {
   bool ended_by_us = false;           ///< because another rank failed, or we were told to end
   std::chrono::duration<double> wall{0}, user{0}, system{0};
   std::uint64_t max_rss_bytes = 0;
+  std::uint64_t voluntary_switches = 0, involuntary_switches = 0;
   std::vector<std::string> last_lines;  ///< at most ten, of both streams, the first 500 bytes of each
 };
 
