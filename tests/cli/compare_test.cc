@@ -49,7 +49,9 @@ TEST(Compare, ShowsAFailureAndGoesOnWithTheOthers) {
   if (!two_cpus()) GTEST_SKIP() << "one CPU: every placement is the same";
   const auto ran = run_shell("taskset -c 0,1 numapin compare --nproc 1 --cpus node --configs none,smt-off,exclusive,spread -q -- true");
   // On most two CPUs these come to the same; then that is said and nothing is run.
-  if (ran.status == 3) EXPECT_THAT(ran.err, HasSubstr("comes to the same placement"));
+  if (ran.status == 3) {
+    EXPECT_THAT(ran.err, HasSubstr("comes to the same placement"));
+  }
   const auto failing = run_shell("taskset -c 0,1 numapin compare --nproc 2 --configs none,exclusive --runs 3 -q -- "
                                  "sh -c 'test $(nproc) = 2 || { echo no room; exit 7; }'");
   EXPECT_EQ(failing.status, 0) << failing.err;

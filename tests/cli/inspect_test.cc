@@ -135,7 +135,9 @@ TEST_F(Inspect, AProcessThatEndsMeanwhileIsNoCrash) {
     killer.join();
     children_.pop_back();
     EXPECT_LT(ran.status, 2) << ran.err;
-    if (ran.status == 1) EXPECT_THAT(ran.err, HasSubstr("there is none"));
+    if (ran.status == 1) {
+      EXPECT_THAT(ran.err, HasSubstr("there is none"));
+    }
   }
 }
 
