@@ -88,7 +88,7 @@ constexpr Metric kStreams[] = {Metric::kRead, Metric::kWrite, Metric::kCopy, Met
 class MemoryRun {
  public:
   MemoryRun(const System& s, const FileTree& tree, const MemoryBench& o, const BenchProgress& progress)
-      : s_(s), tree_(tree), o_(o), progress_(progress), plan_(o.quick ? kQuick : kFull), seconds_(o.quick ? 0.005 : 0.01) {
+      : s_(s), tree_(tree), o_(o), progress_(progress), plan_(o.quick ? kQuick : kFull), seconds_(o.quick ? 0.005 : 0.02) {
     for (const NodeId node : wanted(cpu_nodes(s.machine)))
       if (auto cpus = cpus_to_measure(s, node); !cpus.empty()) cpus_.emplace(node, std::move(cpus));
     memory_ = wanted(dram_nodes(s.machine));
@@ -166,7 +166,15 @@ class MemoryRun {
     return std::min(wanted, buffer / 3 * 2) / kLine * kLine;
   }
 
+  /// The clocks of cores and memory rise over some tenths of a second of work: the first figure waits for that.
+  void settle(NodeId cpu, const NodeBuffer& buffer) {
+    auto& team = teams_.at(cpu);
+    auto walks = cut(buffer.data(), buffer.bytes(), Metric::kRead, team.size());
+    if (walks.front().bytes > 0) stream_sample(team, walks, stream_kernels().back().read, Metric::kRead, o_.quick ? 0.05 : 0.3);
+  }
+
   void measure_streams(NodeId cpu, const NodeBuffer& buffer) {
+    settle(cpu, buffer);
     for (const Metric metric : kStreams) {
       step(cpu, buffer.node(), to_string(metric));
       auto& team = teams_.at(cpu);

@@ -174,7 +174,7 @@ int print(Session& s, const System& system, const Options& o, const Measured& re
   const auto json = to_json(report);
   if (!o.out.empty()) {
     if (const auto written = write_file(o.out, json, true); !written) return s.report(written.error());
-    s.say(fmt::format("wrote {}: topo, plan, analyze and doctor read it with --measured", o.out));
+    s.say(fmt::format("wrote {}: topo, plan and launch read it with --measured", o.out));
   }
   if (o.json) {
     s.out << json;
