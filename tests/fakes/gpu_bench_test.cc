@@ -239,7 +239,7 @@ TEST(BenchGpuChild, KeepsWhatWasMeasuredBeforeTheDriverCrashed) {
   const auto report = in_child("gpus=0000:18:00.0;crash=cuLaunchKernel");
   ASSERT_FALSE(report) << "the first copies are behind a kernel already";
   EXPECT_EQ(report.error().message,
-            "measure GPUs: the process that uses the driver ended in cuLaunchKernel: Segmentation fault");
+            "measure GPUs: the process that uses the driver ended in cuLaunchKernel: Killed");
   const auto two = [] {
     setenv("NUMAPIN_FAKE_GPU", "gpus=0000:18:00.0,0000:98:00.0;peer=1;crash=cuDeviceCanAccessPeer", 1);
     return bench_gpu_in_child(system_with(kTwo), small(), {FAKE_GPU, ""}, std::chrono::seconds(1), {}, [](double, std::string_view) {});

@@ -84,7 +84,7 @@ int answer(const char* function) {
   ++calls;
   if (std::strcmp(function, hang_name) == 0)
     for (;;) pause();
-  if (std::strcmp(function, crash_name) == 0) std::raise(SIGSEGV);
+  if (std::strcmp(function, crash_name) == 0) std::raise(SIGKILL);
   if (fail_status != 0 && std::strcmp(function, fail_name) == 0) return fail_status;
   if (fail_at != 0 && calls == fail_at) return fail_at_status;
   return 0;
