@@ -270,7 +270,8 @@ int undo(const RebindOptions& o, const Session& session) {
   steps.save = [](const auto&) -> Result<void> { return {}; };
   steps.alive = [&](int pid) { return guards.contains(pid) && guards.at(pid).alive(); };
   if (o.dry_run) {
-    for (const auto& p : *steps.look())
+    const auto found = steps.look();
+    for (const auto& p : *found)
       session.out << who(p) << ": would restore " << (threads_text(p).empty() ? "nothing: its masks are the old ones" : threads_text(p)) << '\n';
     return kDone;
   }

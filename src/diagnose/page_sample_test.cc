@@ -24,6 +24,7 @@ struct Scene {
   std::vector<AddressRange> ranges;
   NodeOf node_of;
   double true_share;  // of node 1
+  int pages = 512;
 };
 
 std::uint64_t mix(std::uint64_t page) { return page * 0x9e3779b97f4a7c15ULL >> 40; }  // 24 random-looking bits
@@ -32,7 +33,7 @@ std::uint64_t mix(std::uint64_t page) { return page * 0x9e3779b97f4a7c15ULL >> 4
 int covered(const Scene& s) {
   int inside = 0;
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
-    const auto e = sample_pages(s.ranges, kPage, 512, seed, answer(s.node_of));
+    const auto e = sample_pages(s.ranges, kPage, s.pages, seed, answer(s.node_of));
     if (!e) continue;
     const auto at = e->nodes.find(1);
     const PageShare found = at == e->nodes.end() ? PageShare{0, 0, 0.01} : at->second;
@@ -61,9 +62,9 @@ TEST(PageSample, TheIntervalHoldsWhereMostAddressesAreEmpty) {
   for (std::uint64_t seed = 1; seed <= 100; ++seed)
     told += sample_pages(ranges, kPage, 512, seed, answer([](std::uint64_t a) { return a >= 2000 * kGiB ? 0 : a < kGiB ? 1 : -1; })) ? 1 : 0;
   EXPECT_LE(told, 1) << "so thin that a sample may miss it: no answer";
-  // A tenth full is no trouble.
+  // A tenth full needs more pages than 512, of which a quarter of a quarter would be met: those have an answer.
   EXPECT_GE(covered({{{0, 100 * kGiB}, {200 * kGiB, 230 * kGiB}},
-                     [](std::uint64_t a) { return a >= 200 * kGiB ? 0 : mix(a / kPage) % 10 == 0 ? 1 : -2; }, 0.25}), 190);
+                     [](std::uint64_t a) { return a >= 200 * kGiB ? 0 : mix(a / kPage) % 10 == 0 ? 1 : -2; }, 0.25, 4096}), 190);
 }
 
 TEST(PageSample, ManySmallRangesAreSampledTogether) {

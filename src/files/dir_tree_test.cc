@@ -96,10 +96,10 @@ TEST_F(DirTreeTest, EndsCircularLinks) {
 
 TEST_F(DirTreeTest, BoundsTheSizeOfAFile) {
   write(root_ / "large", "");
-  fs::resize_file(root_ / "large", (std::uintmax_t{16} << 20) + 1);
+  fs::resize_file(root_ / "large", (std::uintmax_t{256} << 20) + 1);
   const auto large = make_dir_tree(root_)->read("/large");
   ASSERT_FALSE(large);
-  EXPECT_THAT(large.error().message, testing::HasSubstr("larger than 16 MiB"));
+  EXPECT_THAT(large.error().message, testing::HasSubstr("larger than 256 MiB"));
   fs::resize_file(root_ / "large", 100000);
   EXPECT_EQ(make_dir_tree(root_)->read("/large")->size(), 100000U);
 }

@@ -12,7 +12,7 @@ template <class T>
 void drop_groups(Machine& m, std::vector<T>& groups, std::string_view what) {
   CpuSet seen;
   std::erase_if(groups, [&](const T& group) {
-    const bool bad = group.cpus.empty() || group.cpus.intersects(seen) || (m.online && !m.online->contains(group.cpus));
+    const bool bad = group.cpus.intersects(seen) || (m.online && !m.online->contains(group.cpus));
     if (bad) m.notes.push_back(fmt::format("{} {} is left out: it overlaps another, or has CPUs that are not online", what, group.cpus.to_list()));
     else seen |= group.cpus;
     return bad;

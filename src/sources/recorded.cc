@@ -4,6 +4,7 @@
 
 #include "base/numbers.h"
 #include "base/text.h"
+#include "sources/builder.h"
 
 namespace numapin {
 namespace {
@@ -171,6 +172,7 @@ Result<Machine> parse_nvml_facts(std::string_view text) {
     ++number;
     if (!add_line(line, m)) return bad_input(fmt::format("read {}: line {} is none of ours", kRecordedNvml, number));
   }
+  drop_repeated_uuids(m);
   return m;
 }
 
