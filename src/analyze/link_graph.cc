@@ -64,9 +64,8 @@ class Builder {
   bool same_socket(const NumaNode& a, const NumaNode& b) const;
   void add_hosts();
   void add_interconnect();
-  int neighbours_of(int socket) const;
-  bool is_direct(int a, int b) const;
-  int socket_distance(int a, int b) const;
+  std::vector<std::pair<int, int>> direct_pairs() const;
+  std::vector<std::vector<int>> socket_distances() const;
   void add_memories();
   int host_of_memory(const NumaNode& node) const;
   int only_host() const;
@@ -154,37 +153,43 @@ void Builder::add_hosts() {
   }
 }
 
-int Builder::socket_distance(int a, int b) const {
-  int nearest = std::numeric_limits<int>::max();
+/// Between each two sockets, that of their nearest nodes.
+std::vector<std::vector<int>> Builder::socket_distances() const {
+  constexpr int kUnknown = std::numeric_limits<int>::max();
+  const auto count = static_cast<std::size_t>(sockets_);
+  std::vector<std::vector<int>> out(count, std::vector<int>(count, kUnknown));
   for (std::size_t i = 0; i < m_.nodes.size(); ++i)
-    for (std::size_t j = 0; j < m_.nodes.size(); ++j)
-      if (socket_of_[i] == a && socket_of_[j] == b)
-        nearest = std::min(nearest, distance(m_, m_.nodes[i].id, m_.nodes[j].id).value_or(nearest));
-  return nearest;
+    for (std::size_t j = 0; j < m_.nodes.size(); ++j) {
+      if (socket_of_[i] < 0 || socket_of_[j] < 0) continue;
+      auto& nearest = out[static_cast<std::size_t>(socket_of_[i])][static_cast<std::size_t>(socket_of_[j])];
+      nearest = std::min(nearest, distance(m_, m_.nodes[i].id, m_.nodes[j].id).value_or(kUnknown));
+    }
+  return out;
 }
 
 /// Two sockets are joined where no third is nearer to both: a full mesh where all are alike, a ring where they are not.
-bool Builder::is_direct(int a, int b) const {
-  const int straight = socket_distance(a, b);
-  for (int c = 0; c < sockets_; ++c)
-    if (c != a && c != b && std::max(socket_distance(a, c), socket_distance(c, b)) < straight) return false;
-  return true;
-}
-
-int Builder::neighbours_of(int socket) const {
-  int count = 0;
-  for (int other = 0; other < sockets_; ++other) count += other != socket && is_direct(socket, other);
-  return count;
+std::vector<std::pair<int, int>> Builder::direct_pairs() const {
+  const auto d = socket_distances();
+  std::vector<std::pair<int, int>> out;
+  for (std::size_t a = 0; a < d.size(); ++a)
+    for (std::size_t b = a + 1; b < d.size(); ++b) {
+      bool direct = true;
+      for (std::size_t c = 0; c < d.size() && direct; ++c) direct = c == a || c == b || std::max(d[a][c], d[c][b]) >= d[a][b];
+      if (direct) out.emplace_back(static_cast<int>(a), static_cast<int>(b));
+    }
+  return out;
 }
 
 void Builder::add_interconnect() {
-  for (int a = 0; a < sockets_; ++a)
-    for (int b = a + 1; b < sockets_; ++b) {
-      if (!is_direct(a, b)) continue;
-      const int neighbours = std::max(neighbours_of(a), neighbours_of(b));
-      add_duplex(socket_part_[static_cast<std::size_t>(a)], socket_part_[static_cast<std::size_t>(b)], rates_.interconnect_name(),
-                 LinkType::kInterconnect, rates_.interconnect(a, b, neighbours, socket_of_), rates_.interconnect(b, a, neighbours, socket_of_));
-    }
+  const auto pairs = direct_pairs();
+  std::vector<int> neighbours(static_cast<std::size_t>(sockets_), 0);
+  for (const auto& [a, b] : pairs) ++neighbours[static_cast<std::size_t>(a)], ++neighbours[static_cast<std::size_t>(b)];
+  for (const auto& [a, b] : pairs) {
+    const auto from = static_cast<std::size_t>(a), to = static_cast<std::size_t>(b);
+    const int most = std::max(neighbours[from], neighbours[to]);
+    add_duplex(socket_part_[from], socket_part_[to], rates_.interconnect_name(), LinkType::kInterconnect,
+               rates_.interconnect(a, b, most, socket_of_), rates_.interconnect(b, a, most, socket_of_));
+  }
 }
 
 int Builder::only_host() const { return socket_part_.front(); }
