@@ -24,5 +24,6 @@ set(CPACK_COMPONENT_LIBRARY_DESCRIPTION
     "library and headers of numapin\n The layers behind the program: machines from sysfs, NVML and recordings,\n plans, binding.")
 
 set(CPACK_ARCHIVE_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENT_INCLUDE_TOPLEVEL_DIRECTORY ON)
 set(CPACK_ARCHIVE_PROGRAM_FILE_NAME numapin-${PROJECT_VERSION}-linux-${CMAKE_SYSTEM_PROCESSOR})
 include(CPack)
