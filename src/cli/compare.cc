@@ -13,11 +13,11 @@
 #include "cli/compare_run.h"
 #include "cli/options.h"
 #include "cli/session.h"
+#include "cli/start_command.h"
 #include "cli/write_file.h"
 #include "numapin/compare.h"
 #include "numapin/visible.h"
 #include "os/guard.h"
-#include "os/program.h"
 
 namespace numapin::cli {
 namespace {
@@ -246,12 +246,8 @@ int run_compare(Options& o, Session& s) {
   if (o.dry_run) return dry_run(configs, rounds, s);
   if (!o.job.machine.empty())
     return s.report({Error::Kind::kBadInput, "--machine names another machine: nothing can be run on it", "add --dry-run"});
-  const auto path = s.env.find("PATH");
-  const auto file = find_program(o.words[0], path == s.env.end() ? "/bin:/usr/bin" : path->second);
-  if (!file) {
-    s.report(file.error());
-    return file.error().kind == Error::Kind::kNotFound ? kNotFound : kNotExecutable;
-  }
+  const auto file = find_command(s, o.words[0]);
+  if (!file) return fail_to_start(s, file.error());
   Work work{o, s, configs, *file, budget, rounds, {}};
   work.comparison.command = o.words;
   work.comparison.metrics = *metrics;

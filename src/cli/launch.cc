@@ -20,9 +20,9 @@
 #include "cli/options.h"
 #include "cli/rank_memory.h"
 #include "cli/session.h"
+#include "cli/start_command.h"
 #include "os/guard.h"
 #include "os/launcher.h"
-#include "os/program.h"
 #include "plan/ranks.h"
 #include "render/layout.h"
 #include "render/plan_text.h"
@@ -222,12 +222,8 @@ int run_launch(Options& o, Session& s) {
   if (!planned) return s.report(planned.error());
   warn_once(s, planned->plan);
   if (o.dry_run) return s.out << text_of(*planned, o.explain), kDone;
-  const auto path = s.env.find("PATH");
-  const auto file = find_program(o.words[0], path == s.env.end() ? "/bin:/usr/bin" : path->second);
-  if (!file) {
-    s.report(file.error());
-    return file.error().kind == Error::Kind::kNotFound ? kNotFound : kNotExecutable;
-  }
+  const auto file = find_command(s, o.words[0]);
+  if (!file) return fail_to_start(s, file.error());
   if (const auto ok = settle_world(o); !ok) return s.report(ok.error());
   if (const auto ok = make_log_dir(o.log_dir); !ok) return s.report(ok.error());
   if (!o.quiet) s.err << text_of(*planned, o.explain);

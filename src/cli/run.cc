@@ -13,6 +13,7 @@
 #include "cli/run_options.h"
 #include "cli/run_placement.h"
 #include "cli/session.h"
+#include "cli/start_command.h"
 #include "os/kernel.h"
 #include "os/program.h"
 #include "os/room.h"
@@ -166,13 +167,6 @@ const Error* unsupported_policy(const RunOptions& o, const Outcome& outcome) {
   return nullptr;
 }
 
-int start_status(const Error& error) { return error.kind == Error::Kind::kNotFound ? kNotFound : kNotExecutable; }
-
-int fail_to_start(const Session& s, const Error& error) {
-  s.report(error);
-  return start_status(error);
-}
-
 /// The nodes whose memory the job is to get first. Under bind the kernel frees cache by itself.
 NodeSet nodes_to_make_room_on(const RunPlacement& where, const RoomWish& wish) {
   const auto& memory = where.placement.memory;
@@ -194,8 +188,7 @@ void make_room(const Session& s, const RunOptions& o, const RunPlacement& where,
 }
 
 int bind_and_become(Session& s, const RunOptions& o, const RunPlacement& where, const RoomWish& wish, Kernel& kernel) {
-  const auto path = s.env.find("PATH");
-  const auto file = find_program(o.words[0], path == s.env.end() ? "/bin:/usr/bin" : path->second);
+  const auto file = find_command(s, o.words[0]);
   if (!file) return fail_to_start(s, file.error());
   make_room(s, o, where, wish);
   const auto outcome = perform(actions(where.placement), kernel, o.strict);
