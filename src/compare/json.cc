@@ -1,13 +1,12 @@
 #include <nlohmann/json.hpp>
 
+#include "machine/json_null.h"
 #include "numapin/compare.h"
 
 namespace numapin {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json or_null(const auto& value) { return value ? Json(*value) : Json(nullptr); }
 
 std::string_view word(Effect::Verdict v) {
   switch (v) {

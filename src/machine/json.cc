@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "machine/devices.h"
+#include "machine/json_null.h"
 
 namespace numapin {
 
@@ -53,8 +54,6 @@ Json value(const MemoryAccess& a) {
           {"initiators", value(a.initiators)}};
 }
 
-/// Texts of the model where "" means unknown.
-Json text_or_null(std::string_view s) { return s.empty() ? Json(nullptr) : Json(s); }
 Json pci_id(std::uint16_t id) { return id == 0 ? Json(nullptr) : Json(fmt::format("{:04x}", id)); }
 
 /// An object whose facts leave their sources in its last key, "sources".

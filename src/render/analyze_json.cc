@@ -1,6 +1,7 @@
 // The documents of `analyze --json`, schema numapin/analyze/1 (docs/analyze.md).
 #include <nlohmann/json.hpp>
 
+#include "machine/json_null.h"
 #include "render/analyze.h"
 
 namespace numapin {
@@ -13,7 +14,6 @@ template <class T>
 Json value(const std::optional<T>& v) {
   return v ? Json(*v) : Json(nullptr);
 }
-Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 std::string text_of(const Json& document) { return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 std::string end_word(DeviceRef r) {

@@ -1,14 +1,13 @@
 // The document of `doctor --json`, schema numapin/doctor/1 (docs/json.md).
 #include <nlohmann/json.hpp>
 
+#include "machine/json_null.h"
 #include "render/doctor.h"
 
 namespace numapin {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json text_or_null(std::string_view text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 Json check_json(const Examination& e) {
   auto findings = Json::array();

@@ -1,17 +1,13 @@
 // The document of `inspect --json`, schema numapin/inspect/1 (docs/json.md).
 #include <nlohmann/json.hpp>
 
+#include "machine/json_null.h"
 #include "render/inspect.h"
 
 namespace numapin {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <class T>
-Json number_or_null(const std::optional<T>& v) {
-  return v ? Json(*v) : Json(nullptr);
-}
 
 Json bytes_json(const NodeBytes& b) {
   auto out = Json::object();
@@ -24,10 +20,10 @@ Json thread_json(const ThreadInfo& t) {
           {"name", t.name},
           {"state", std::string(1, t.state)},
           {"allowed_cpulist", t.allowed_cpus.to_list()},
-          {"last_cpu", number_or_null(t.last_cpu)},
-          {"voluntary_switches", number_or_null(t.voluntary_switches)},
-          {"involuntary_switches", number_or_null(t.involuntary_switches)},
-          {"migrations", number_or_null(t.migrations)},
+          {"last_cpu", or_null(t.last_cpu)},
+          {"voluntary_switches", or_null(t.voluntary_switches)},
+          {"involuntary_switches", or_null(t.involuntary_switches)},
+          {"migrations", or_null(t.migrations)},
           {"cpu_ticks", t.cpu_ticks}};
 }
 
@@ -78,7 +74,7 @@ Json process_json(const Machine& m, const Inspection& i) {
           {"depth", i.depth},
           {"name", p.name},
           {"command", p.command},
-          {"uid", number_or_null(p.uid)},
+          {"uid", or_null(p.uid)},
           {"start_ticks", p.start_ticks},
           {"state", std::string(to_string(i.verdict.state))},
           {"verdict", i.verdict.line},

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "machine/json_null.h"
 #include "render/watch.h"
 
 namespace numapin {
@@ -10,13 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr const char* kSchema = "numapin/watch/1";
-
-template <class T>
-Json or_null(const std::optional<T>& v) {
-  return v ? Json(*v) : Json(nullptr);
-}
-
-Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 std::string text_of(const Json& object, const char* key) {
   const auto& value = object.at(key);
