@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/options.h"
+#include "cli/rebind_outcome.h"
 #include "cli/rebind_state.h"
 #include "cli/rebind_target.h"
 #include "cli/session.h"
@@ -86,25 +87,14 @@ std::string plan_text(const ProcessChange& p) {
 }
 
 /// "64 MiB moved to node 0 at 3.1 GB/s; 12 MiB stayed: shared 8 MiB, busy or pinned 4 MiB"
-struct MemoryOutcome {
-  std::uint64_t asked = 0, stayed = 0;
-  MoveTiming timing;
-  StayReasons why;
-};
-
 std::string memory_text(const ProcessChange& p, const MemoryOutcome& o) {
-  const auto moved = o.asked - o.stayed;
-  auto text = fmt::format("{} moved to {}", size_text(moved), node_words(nodes_reached(p)));
-  if (moved > 0 && o.timing.seconds > 0) text += fmt::format(" at {:.2g} GB/s", static_cast<double>(moved) / 1e9 / o.timing.seconds);
+  auto text = fmt::format("{} moved to {}", size_text(o.moved()), node_words(nodes_reached(p)));
+  if (const auto rate = o.bytes_per_second()) text += fmt::format(" at {:.2g} GB/s", *rate / 1e9);
   if (o.timing.error != 0) text += fmt::format("; migrate_pages: {}", std::strerror(o.timing.error));
   if (o.stayed == 0) return text;
   text += fmt::format("; {} stayed", size_text(o.stayed));
-  std::uint64_t explained = 0;
-  for (const auto& [reason, pages] : o.why.pages) explained += pages;
   std::vector<std::string> reasons;
-  for (const auto& [reason, pages] : o.why.pages)
-    reasons.push_back(fmt::format("{} {}", reason, size_text(static_cast<std::uint64_t>(
-                                                       static_cast<double>(o.stayed) * static_cast<double>(pages) / static_cast<double>(explained)))));
+  for (const auto& [reason, bytes] : o.stayed_by_reason()) reasons.push_back(fmt::format("{} {}", reason, size_text(bytes)));
   return text + (reasons.empty() ? ": the kernel gives no reason" : ": " + join(reasons, ", "));
 }
 
@@ -162,7 +152,11 @@ MemoryOutcome move_memory(RebindKernel& kernel, const Session& session, const Pr
 
 // ---- rebind ---------------------------------------------------------------------------------------------------------------
 
-int show_plan(const RebindCrowd& crowd, const std::vector<ProcessChange>& changes, const Session& session) {
+int show_plan(const RebindOptions& o, const RebindCrowd& crowd, const std::vector<ProcessChange>& changes, const Session& session) {
+  if (o.json) {
+    session.out << to_json(RebindOutcome::planned(changes, crowd.notes()));
+    return kDone;
+  }
   for (const auto& p : changes) {
     const auto text = plan_text(p);
     session.out << who(p) << ": " << (text.empty() ? "nothing to do: it is there already" : "would move " + text) << '\n';
@@ -185,23 +179,24 @@ bool tell_losses(const BindReport& report, const Session& session) {
   return !report.refused.empty() || !report.settled;
 }
 
-/// A line for each process; true when much of some process's memory stayed.
-bool move_all_memory(RebindKernel& kernel, const RebindCrowd& crowd, const BindReport& report, const Session& session) {
-  bool failed = false;
-  for (const auto& p : report.changes) {
-    const auto threads = threads_text(p);
-    std::string memory;
-    if (!p.moves.empty() && crowd.alive(p.pid)) {
-      const auto outcome = move_memory(kernel, session, p);
-      memory = memory_text(p, outcome);
-      failed |= outcome.stayed > outcome.asked / 10 || outcome.timing.error != 0;
-    }
-    const bool both = !threads.empty() && !memory.empty();
-    session.out << who(p) << ": " << (threads.empty() && memory.empty() ? "nothing to do: it is there already" : threads)
-                << (both ? "; " : "") << memory << '\n';
-    for (const auto& warning : p.warnings) session.warn(warning);
+std::string outcome_text(const ProcessOutcome& p) {
+  const auto threads = threads_text(p.change);
+  const auto memory = p.memory ? memory_text(p.change, *p.memory) : "";
+  if (threads.empty() && memory.empty()) return "nothing to do: it is there already";
+  return threads + (threads.empty() || memory.empty() ? "" : "; ") + memory;
+}
+
+/// The memory of each process, and a line for each as soon as it has moved.
+std::vector<ProcessOutcome> move_all_memory(RebindKernel& kernel, const RebindCrowd& crowd, const BindReport& report,
+                                            const Session& session, bool lines) {
+  std::vector<ProcessOutcome> outcomes;
+  for (const auto& change : report.changes) {
+    auto& p = outcomes.emplace_back(ProcessOutcome{change, std::nullopt});
+    if (!change.moves.empty() && crowd.alive(change.pid)) p.memory = move_memory(kernel, session, change);
+    if (lines) session.out << who(change) << ": " << outcome_text(p) << '\n';
+    for (const auto& warning : change.warnings) session.warn(warning);
   }
-  return failed;
+  return outcomes;
 }
 
 int rebind(const RebindOptions& o, const Session& session) {
@@ -209,8 +204,8 @@ int rebind(const RebindOptions& o, const Session& session) {
   if (!crowd) return session.report(crowd.error());
   auto first = crowd->look();
   if (!first) return session.report(first.error());
-  if (first->empty()) session.out << "No process that uses a GPU was found.\n";
-  if (o.dry_run || first->empty()) return show_plan(*crowd, *first, session);
+  if (first->empty() && !o.json) session.out << "No process that uses a GPU was found.\n";
+  if (o.dry_run || first->empty()) return show_plan(o, *crowd, *first, session);
   const auto path = state_path(o.state, o.pid, session);
   if (!path) return session.report(path.error());
   bool saved = false;
@@ -233,8 +228,12 @@ int rebind(const RebindOptions& o, const Session& session) {
     return session.report(report.error());
   }
   const bool masks_failed = tell_losses(*report, session);
-  const bool pages_failed = move_all_memory(kernel, *crowd, *report, session);
-  if (saved) session.out << "undo: numapin rebind --undo " << *path << '\n';
+  const auto outcomes = move_all_memory(kernel, *crowd, *report, session, !o.json);
+  const bool pages_failed = std::any_of(outcomes.begin(), outcomes.end(), [](const auto& p) { return p.memory && p.memory->failed(); });
+  if (o.json)
+    session.out << to_json(RebindOutcome{saved ? std::optional(*path) : std::nullopt, outcomes, *report, crowd->notes()});
+  else if (saved)
+    session.out << "undo: numapin rebind --undo " << *path << '\n';
   for (const auto& note : crowd->notes()) session.say(note);
   return masks_failed || pages_failed ? kFailed : kDone;
 }
@@ -260,7 +259,7 @@ std::vector<ProcessInfo> living(const RebindState& state, const Session& session
 }
 
 int undo(const RebindOptions& o, const Session& session) {
-  const auto state = read_state(o.undo, session);
+  const auto state = read_state(o.undo, o.force, session);
   if (!state) return session.report(state.error());
   std::map<int, ProcessGuard> guards;
   if (undo_changes(*state, living(*state, session, guards)).empty())
@@ -271,16 +270,20 @@ int undo(const RebindOptions& o, const Session& session) {
   steps.alive = [&](int pid) { return guards.contains(pid) && guards.at(pid).alive(); };
   if (o.dry_run) {
     const auto found = steps.look();
-    for (const auto& p : *found)
+    if (o.json) session.out << to_json(RebindOutcome::planned(*found, {}));
+    for (const auto& p : o.json ? std::vector<ProcessChange>{} : *found)
       session.out << who(p) << ": would restore " << (threads_text(p).empty() ? "nothing: its masks are the old ones" : threads_text(p)) << '\n';
     return kDone;
   }
   RealRebindKernel kernel;
   const auto report = bind_threads(kernel, steps);
   if (!report) return session.report(report.error());
-  session.out << fmt::format("restored the masks of {} in {}; memory stays where it is\n",
-                             count_words(static_cast<std::size_t>(report->changed), "thread"),
-                             fmt::format("{} process{}", report->changes.size(), report->changes.size() == 1 ? "" : "es"));
+  if (o.json)
+    session.out << to_json(RebindOutcome{std::nullopt, without_memory(report->changes), *report, {}});
+  else
+    session.out << fmt::format("restored the masks of {} in {}; memory stays where it is\n",
+                               count_words(static_cast<std::size_t>(report->changed), "thread"),
+                               fmt::format("{} process{}", report->changes.size(), report->changes.size() == 1 ? "" : "es"));
   return tell_losses(*report, session) ? kFailed : kDone;
 }
 
@@ -318,9 +321,10 @@ Runner add_rebind(CLI::App& app) {
   auto* memory = app.add_option("--memory", o->memory, "nodes that its memory goes to, instead of those near the CPUs; or none")
                      ->type_name("NODES|none");
   app.add_flag("--cpus-only", o->cpus_only, "masks only: leave memory where it is")->excludes(memory);
-  app.add_flag("--force", o->force, "all CPUs also for threads with a mask of their own; replace the --state file");
+  app.add_flag("--force", o->force, "all CPUs also for threads with a mask of their own; replace the --state file; undo another user's");
   app.add_flag("--no-children", o->no_children, "only the process itself");
   app.add_flag("--dry-run", o->dry_run, "say what would change, change nothing");
+  app.add_flag("--json", o->json, "what changed, or would, as one document");
   app.add_option("--undo", o->undo, "restore the masks that this file keeps")->type_name("FILE")
       ->excludes(pid)->excludes(all)->excludes(gpu)->excludes(node)->excludes(list)->excludes(memory);
   app.add_option("--state", o->state, "keep the old masks in this file")->type_name("FILE");

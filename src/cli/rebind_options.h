@@ -10,7 +10,7 @@ struct RebindOptions {
   bool all_gpu = false;
   std::string gpu, node, cpu_list;    ///< where to, named by hand
   std::string cpus, memory;           ///< CPU scope; "none", or the nodes that pages go to
-  bool cpus_only = false, force = false, no_children = false, dry_run = false;
+  bool cpus_only = false, force = false, no_children = false, dry_run = false, json = false;
   std::string undo, state;
 
   bool names_target() const { return !(gpu.empty() && node.empty() && cpu_list.empty()); }

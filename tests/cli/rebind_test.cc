@@ -1,5 +1,6 @@
 // rebind on processes of this machine: one node is enough for masks, children, races and rights. Pages: tests/lab.
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,6 +145,61 @@ TEST_F(Rebind, DryRunChangesNothing) {
   EXPECT_THAT(ran.out, HasSubstr("would move 4 threads"));
   EXPECT_EQ(taskset(pid), before);
   EXPECT_FALSE(fs::exists(state_));
+}
+
+TEST_F(Rebind, JsonSaysWhatChangedAndWhereToUndoIt) {
+  const pid_t pid = start_with_threads();
+  const auto first = std::to_string(own_cpus().front());
+  const auto planned = rebind(pid, "--dry-run --json --cpu-list " + first);
+  EXPECT_EQ(planned.status, 0) << planned.err;
+  EXPECT_TRUE(nlohmann::json::parse(planned.out).at("dry_run").get<bool>());
+  const auto ran = rebind(pid, "--json --cpu-list " + first);
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  const auto doc = nlohmann::json::parse(ran.out);
+  EXPECT_EQ(doc.at("schema"), "numapin/rebind/1");
+  EXPECT_EQ(doc.at("undo_file"), state_);
+  EXPECT_FALSE(doc.at("dry_run").get<bool>());
+  const auto& threads = doc.at("processes").at(0).at("threads");
+  EXPECT_EQ(threads.size(), 4U);
+  for (const auto& t : threads) EXPECT_EQ(t.at("after_cpulist"), first);
+  const auto undone = run_shell("numapin rebind --json --undo " + state_);
+  EXPECT_EQ(nlohmann::json::parse(undone.out).at("processes").at(0).at("threads").size(), 4U) << undone.err;
+}
+
+TEST_F(Rebind, UndoDoesNotTrustAFileThatAnotherUserOrALinkGives) {
+  const pid_t pid = start_with_threads();
+  ASSERT_EQ(rebind(pid, "--cpu-list " + std::to_string(own_cpus().front())).status, 0);
+  const auto bound = taskset(pid);
+  const auto link = state_ + ".link";
+  fs::create_symlink(state_, link);
+  const auto by_link = run_shell("numapin rebind --undo " + link);
+  fs::remove(link);
+  EXPECT_EQ(by_link.status, 2);
+  EXPECT_THAT(by_link.err, AllOf(HasSubstr("symbolic link"), HasSubstr("hint: ")));
+  if (geteuid() == 0) {
+    ASSERT_EQ(chown(state_.c_str(), 65534, 65534), 0);
+    const auto others = run_shell("numapin rebind --undo " + state_);
+    EXPECT_EQ(others.status, 1);
+    EXPECT_THAT(others.err, AllOf(HasSubstr("another user (65534)"), HasSubstr("--force")));
+    EXPECT_EQ(taskset(pid), bound);
+    EXPECT_EQ(run_shell("numapin rebind --force --undo " + state_).status, 0);
+    EXPECT_NE(taskset(pid), bound);
+  }
+}
+
+TEST_F(Rebind, TheStateOfRootIsNotLeftInAnotherUsersHome) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to be somebody else than the owner of HOME";
+  const pid_t pid = start_with_threads();
+  const auto home = fs::path(state_ + ".home");
+  fs::create_directories(home / ".local/state/numapin");
+  ASSERT_EQ(chown((home / ".local/state/numapin").c_str(), 65534, 65534), 0);
+  const auto ran = run_shell("env -u XDG_STATE_HOME HOME=" + home.string() + " numapin rebind " + std::to_string(pid) + " --json --cpu-list " +
+                             std::to_string(own_cpus().front()));
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  const auto file = nlohmann::json::parse(ran.out).at("undo_file").get<std::string>();
+  EXPECT_THAT(file, ::testing::Not(::testing::StartsWith(home.string())));
+  fs::remove(file);
+  fs::remove_all(home);
 }
 
 TEST_F(Rebind, ChildrenGoWithTheirParentUnlessTold) {
