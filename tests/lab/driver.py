@@ -20,7 +20,7 @@ def tell(**event):
 
 
 def run_one(function, case_lab, arguments):
-    case_lab.wrong = []
+    case_lab.wrong, case_lab.notes = [], []
     try:
         function(case_lab, *arguments)
     except lab.Skip as e:
@@ -45,7 +45,7 @@ def main():
             tell(begin=name)
             start = time.monotonic()
             result, why = run_one(case.run, the_lab, arguments)
-            tell(end=name, result=result, why=why, seconds=round(time.monotonic() - start, 2))
+            tell(end=name, result=result, why=why, notes=the_lab.notes, seconds=round(time.monotonic() - start, 2))
     if job["snapshot"]:
         the_lab.numapin_out("snapshot /run/lab.snap")
         tell(snapshot=lab.read("/run/lab.snap") + "\n")

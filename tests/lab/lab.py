@@ -92,7 +92,7 @@ class Lab:
         self.machine, self.kernel, self.numapin, self.probe = machine, kernel, numapin, probe
         self.zeroes = zeroes  # a large file
         self.quick = quick
-        self.wrong = []
+        self.wrong, self.notes = [], []
 
     # ---- running things ---------------------------------------------------------------------------------------------
     def command(self, argv, within="", env=None, **options):
@@ -149,6 +149,10 @@ class Lab:
     def own_cpus(self):
         """The mask of a process that nobody touched; it may hold offline CPUs."""
         return re.search(r"Cpus_allowed_list:\s+(\S+)", read("/proc/self/status"))[1]
+
+    def note(self, text):
+        """A figure to read, shown beside the case's line."""
+        self.notes.append(text)
 
     def skip(self, why):
         raise Skip(why)

@@ -1,9 +1,12 @@
 """A running job on the wrong node: inspect names what is wrong, rebind moves it home, the kernel's files prove it."""
 import contextlib
+import json
 import os
 import re
+import statistics
 import subprocess
 import sys
+import time
 
 from lab import case, ids, read, write
 
@@ -194,3 +197,55 @@ def verdicts(lab):
                 said = inspect(lab, j)
                 lab.check(f"numactl {how}, threads {masks}: {said!r} does not match {says!r}", re.search(says, said))
                 lab.expect(f"numactl {how}: it is ok", "ok:" in said, says.startswith("ok"))
+
+
+WRONG = {  # name -> numactl's options, CPUs of the threads, a child with CPUs of its own?
+    "CPUs of the other node": ("-N 1 -m 0", "-/-", False),
+    "memory on the other node": ("-N 0 -m 1", "-/-", False),
+    "one stray thread": ("-N 0 -m 0", "-/THERE", False),
+    "strict bind to the other node": ("-N 1 -m 1", "-/-", False),
+    "interleaved": ("-N 0 -i 0,1", "-/-", False),
+    "worker outside": ("-N 0 -m 0", "-/-", True),
+}
+
+
+@case("rebind mends each wrong binding, --undo restores its masks", on="small")
+def each_wrong_one(lab):
+    here, there = lab.machine.nodes[0], lab.machine.nodes[1]
+    with nvidia_driver(lab):
+        for name, (how, masks, worker) in WRONG.items():
+            with job(how, gpu=0, masks=masks.replace("THERE", str(min(there))), fork="fork" if worker else "-") as j:
+                pids = [j.pid, j.child] if worker else [j.pid]
+                if worker:
+                    os.sched_setaffinity(j.child, there)
+                before = [j.masks(pid) for pid in pids]
+                lab.check(f"{name}: inspect does not call it ok: {inspect(lab, j)}", len(re.findall("ok: cpus and", inspect(lab, j))) < len(pids))
+                rebind(lab, j)
+                for pid in pids:
+                    for tid, mask in j.masks(pid).items():
+                        lab.check(f"{name}: thread {tid} runs on node 0: {mask}", mask and mask <= here)
+                lab.check(f"{name}: memory {j.mib(0)} MiB on node 0, {j.mib(1)} on node 1", j.mib(0) >= MIB and j.mib(1) < 2)
+                lab.check(f"{name}: inspect is content: {inspect(lab, j)}", "ok: cpus and memory on node 0" in inspect(lab, j))
+                if os.path.exists(STATE):
+                    lab.tool(f"{lab.numapin} rebind --undo {STATE}")
+                lab.expect(f"{name}: masks after --undo", [j.masks(pid) for pid in pids], before)
+
+
+@case("rebind moves pages as fast as migratepages", on="small", slow=True)
+def rate(lab):
+    """The same process, in turn; the time of the whole command, and of what the kernel does in it."""
+    whole, kernel = {"numapin": [], "migratepages": []}, []
+    with job("-N 0 -m 0", mib=256) as j:
+        for turn in range(10):
+            here, there = turn % 2, 1 - turn % 2
+            who = "numapin" if turn // 2 % 2 else "migratepages"
+            began = time.monotonic()
+            if who == "numapin":
+                said = lab.tool(f"{lab.numapin} rebind {j.pid} --no-children --node {there} --json --force --state {STATE}")
+                kernel.append(json.loads(said)["processes"][0]["memory"]["seconds"])
+            else:
+                lab.tool(f"migratepages {j.pid} {here} {there}")
+            whole[who].append(time.monotonic() - began)
+            lab.check(f"{who}: {j.mib(there)} MiB on node {there}", j.mib(there) >= 256)
+    other = statistics.median(whole["migratepages"])
+    lab.note(f"256 MiB: migratepages {other:.2f} s, rebind {statistics.median(whole['numapin']):.2f} s of which migrate_pages(2) {statistics.median(kernel):.2f} s")
