@@ -16,7 +16,7 @@ two_cpus = unittest.skipUnless(len(os.sched_getaffinity(0)) >= 2, "this process 
 
 def clean_environment(**more):
     """Without what a launcher or another test left."""
-    names = re.compile(r"(NUMAPIN_(?!LIBRARY|PROGRAM|TEST)|SLURM_|OMPI_|.*_VISIBLE_DEVICES$|LOCAL_RANK$|RANK$|.*WORLD_SIZE$)")
+    names = re.compile(r"(NUMAPIN_(?!LIBRARY|PROGRAM|TEST)|SLURM_|OMPI_COMM_|.*_VISIBLE_DEVICES$|LOCAL_RANK$|RANK$|.*WORLD_SIZE$)")
     env = {k: v for k, v in os.environ.items() if not names.match(k)}
     return {**env, **{k: str(v) for k, v in more.items()}}
 

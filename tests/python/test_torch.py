@@ -112,7 +112,7 @@ print(json.dumps([len(dict(both)), sorted({str(v[0]) for _, v in both}), sorted(
         self.assertEqual(len(seen[1]), 1)
         self.assertEqual(seen[2], [1, 2])
         self.assertEqual(seen[3], [1, 1, 0])
-        self.assertRegex(seen[4], r"^rank 0 of 1: no GPU: \d+ threads? on CPUs \S+ \(node 0\); 100 % of \S+ [MG]iB on node 0; 5 workers on CPUs \S+ \(node 0\): ok$")
+        self.assertRegex(seen[4], r"^rank 0 of 1: (no GPU|GPU 0 on node 0): \d+ threads? on CPUs \S+ \(node 0\); 100 % of \S+ [MG]iB on node 0; 5 workers on CPUs \S+ \(node 0\): ok$")
         self.assertTrue(seen[5])
 
     @slow
