@@ -112,6 +112,11 @@ TEST_F(Inspect, ASampleSaysWhatCountingSays) {
   });
   const auto counted = inspect(pid).at("memory"), sampled = inspect(pid, "--sample").at("memory");
   EXPECT_TRUE(counted.at("sample_pages").is_null());
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  // The sanitizer's terabytes of nearly empty addresses are in the child: too thin for a sample, so its pages are counted.
+  EXPECT_TRUE(sampled.at("sample_pages").is_null());
+  return;
+#endif
   EXPECT_GT(sampled.at("sample_pages").get<int>(), 1000);
   double total = 0;
   for (const auto& [node, bytes] : counted.at("own_bytes").items()) total += bytes.get<double>();
