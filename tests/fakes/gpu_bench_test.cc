@@ -242,7 +242,7 @@ TEST(BenchGpuChild, KeepsWhatWasMeasuredBeforeTheDriverCrashed) {
             "measure GPUs: the process that uses the driver ended in cuLaunchKernel: Killed");
   const auto two = [] {
     setenv("NUMAPIN_FAKE_GPU", "gpus=0000:18:00.0,0000:98:00.0;peer=1;crash=cuDeviceCanAccessPeer", 1);
-    return bench_gpu_in_child(system_with(kTwo), small(), {FAKE_GPU, ""}, std::chrono::seconds(1), {}, [](double, std::string_view) {});
+    return bench_gpu_in_child(system_with(kTwo), small(), {FAKE_GPU, ""}, std::chrono::seconds(60), {}, [](double, std::string_view) {});
   }();
   ASSERT_TRUE(two) << two.error().message;
   EXPECT_FALSE(two->measurements.empty());
