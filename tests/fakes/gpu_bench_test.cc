@@ -213,9 +213,9 @@ TEST(BenchGpu, LeaksNothingWhicheverCallFails) {
 
 // ---- in a child -----------------------------------------------------------------------------------------------------------
 
-Result<GpuReport> in_child(const std::string& config, const GpuLibraries& libraries = {FAKE_GPU, "libno-hip.so"}) {
+Result<GpuReport> in_child(const std::string& config, const GpuLibraries& libraries = {FAKE_GPU, "libno-hip.so"}, int limit_s = 60) {
   setenv("NUMAPIN_FAKE_GPU", config.c_str(), 1);
-  return bench_gpu_in_child(system_with(kOne), small(), libraries, std::chrono::seconds(1), {}, [](double, std::string_view) {});
+  return bench_gpu_in_child(system_with(kOne), small(), libraries, std::chrono::seconds(limit_s), {}, [](double, std::string_view) {});
 }
 
 TEST(BenchGpuChild, BringsTheFiguresOver) {
@@ -229,7 +229,7 @@ TEST(BenchGpuChild, BringsTheFiguresOver) {
 
 TEST(BenchGpuChild, GivesUpOnADriverThatHangs) {
   NEEDS_NODE_0();
-  const auto report = in_child("gpus=0000:18:00.0;hang=cuMemAlloc_v2");
+  const auto report = in_child("gpus=0000:18:00.0;hang=cuMemAlloc_v2", {FAKE_GPU, "libno-hip.so"}, 1);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().message, "measure GPUs: the driver has not come back from cuMemAlloc_v2 for 1 s");
 }
