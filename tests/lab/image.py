@@ -9,6 +9,7 @@ import re
 import shutil
 import struct
 import subprocess
+import tempfile
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 CACHE = os.environ.get("LAB_CACHE", "/var/tmp/numapin-lab")
@@ -16,7 +17,7 @@ KERNELS = {"6.12": "linux-image-6.12-amd64", "6.1": "linux-image-amd64"}  # book
 
 # Loaded before the snapshot is taken; an nvme at work cannot be saved, so its driver comes after.
 EARLY_MODULES = ["virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay", "e1000e"]
-LATE_MODULES = ["nvme", "brd"]
+LATE_MODULES = ["nvme", "brd", "crc32c_generic", "ext4"]
 
 
 class LabError(Exception):
@@ -122,6 +123,20 @@ def modules(kernel, names):
     for n in names:
         add(n)
     return found
+
+
+# ---- the disk --------------------------------------------------------------------------------------------------------
+def disk():
+    """An ext4 file system of 1 GiB, nearly all of it holes, with one file, "data"."""
+    return cached("disk.ext4", write_disk)
+
+
+def write_disk(path):
+    with tempfile.TemporaryDirectory() as directory:
+        with open(f"{directory}/data", "w") as f:
+            f.write("x")
+        run(["truncate", "-s", "1G", path])
+        run([shutil.which("mkfs.ext4") or "/sbin/mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-d", directory, path])
 
 
 # ---- the initramfs ---------------------------------------------------------------------------------------------------

@@ -205,8 +205,9 @@ MACHINES = {m.name: m for m in [
 
 
 # ---- QEMU's options --------------------------------------------------------------------------------------------------
-def qemu_options(m):
-    return _board(m) + _numa(m) + _pci(m)
+def qemu_options(m, disk):
+    """`disk` is the file that all NVMe disks show, read-only."""
+    return _board(m) + _numa(m) + _pci(m, disk)
 
 
 def _board(m):
@@ -237,12 +238,12 @@ def _numa(m):
     return a
 
 
-def _pci(m):
+def _pci(m, disk):
     a, ports = [], 0
 
     def device(kind, bus, number):
         if kind == NVME:
-            return ["-blockdev", f"null-co,node-name=nv{number},size=1073741824,read-zeroes=on",
+            return ["-blockdev", f"file,node-name=nv{number},filename={disk},read-only=on",
                     "-device", f"{kind},bus={bus},drive=nv{number},serial=lab{number}"]
         return ["-device", f"{kind},bus={bus}" + (",romfile=" if kind == NIC else "")]
 

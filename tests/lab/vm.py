@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 
-from image import CACHE, LabError, compiled, digest, initramfs, kernel_dir, locked
+from image import CACHE, LabError, compiled, digest, disk, initramfs, kernel_dir, locked
 from machines import qemu_options
 
 QEMU = "qemu-system-x86_64"
@@ -32,7 +32,7 @@ def guest_options(m, kernel):
     return ["-accel", "tcg,thread=single,tb-size=256",  # thread=multi kills a booting kernel now and then
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", kernel_dir(kernel) + "/vmlinux", "-initrd", initramfs(kernel, m),
-            "-append", f"{COMMAND_LINE} {m.cmdline} lab.offline={offline}"] + qemu_options(m)
+            "-append", f"{COMMAND_LINE} {m.cmdline} lab.offline={offline}"] + qemu_options(m, disk())
 
 
 def host_options(fds, console):

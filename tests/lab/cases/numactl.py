@@ -1,5 +1,10 @@
 """Options of numactl and taskset mean to `numapin run` what they mean to those tools."""
+import contextlib
+import fcntl
+import os
 import shlex
+import socket
+import struct
 
 from lab import case, id_list, ids, read, see
 
@@ -92,6 +97,52 @@ def devices(lab):
     for gpu in m.gpus:  # numactl 2.0.16 looks for devices directly below the host bridge only, and finds none of these
         for name in f"pci:{gpu.address[5:]}", f"pci:{gpu.address}", "pci:" + gpu.address[5:].replace(".", ":"):
             lab.binds(f"-N {name} -m {name}", cpus=id_list(m.nodes[gpu.node]), policy=f"bind:{gpu.node}", on=str(gpu.node))
+
+
+@contextlib.contextmanager
+def mounted(lab, disk):
+    """The file system of a disk; gives the path of its one file."""
+    where = "/run/mounted"
+    os.makedirs(where, exist_ok=True)
+    lab.tool(f"mount -t ext4 -o ro {disk} {where}")
+    try:
+        yield f"{where}/data"
+    finally:
+        lab.tool(f"umount {where}")
+
+
+@contextlib.contextmanager
+def interface_up(name, address):
+    """With an IPv4 address out of 255; ioctl(2), as the guest may lack the ip command."""
+    up, set_flags, set_address, set_mask = 0x1, 0x8914, 0x8916, 0x891c
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        def change(request, text):
+            sockaddr = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(text))
+            fcntl.ioctl(s, request, struct.pack("16s16s8x", name.encode(), sockaddr))
+
+        change(set_address, address)
+        change(set_mask, "255.255.255.0")
+        fcntl.ioctl(s, set_flags, struct.pack("16sH22x", name.encode(), up))
+        try:
+            yield
+        finally:
+            fcntl.ioctl(s, set_flags, struct.pack("16sH22x", name.encode(), 0))
+
+
+@case("a node by what lies on its device: file, ip", on="dual")
+def behind_devices(lab):
+    m = lab.machine
+    for disk in "nvme0n1", "nvme1n1":
+        node = int(read(f"/sys/block/{disk}/device/device/numa_node"))
+        with mounted(lab, f"/dev/{disk}") as path:
+            lab.binds(f"-N file:{path} -m file:{path}", cpus=id_list(m.nodes[node]), policy=f"bind:{node}", on=str(node))
+            same(lab, f"-N file:{path}", f"numactl -N file:{path}")
+    for number, name in enumerate(("eth0", "eth1"), 1):
+        node = int(read(f"/sys/class/net/{name}/device/numa_node"))
+        with interface_up(name, f"10.{number}.0.1"):
+            lab.binds(f"-N ip:10.{number}.0.9 -m ip:10.{number}.0.9", cpus=id_list(m.nodes[node]), policy=f"bind:{node}", on=str(node))
+            same(lab, f"-N ip:10.{number}.0.9", f"numactl -N ip:10.{number}.0.9")
+    lab.binds("-N ip:10.3.0.1", status=1, says="10.3.0.1")
 
 
 @case("contradictory options name both")
