@@ -29,8 +29,13 @@ std::string colored(std::string_view text, PlacementState s, const TextStyle& st
   return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
 }
 
+/// What a process holds open is in "fd" of /proc; hidden, no GPU found is not no GPU.
+std::string no_gpu_words(const Machine& m, const ProcessInfo& p) {
+  const bool hidden = std::any_of(p.denied.begin(), p.denied.end(), [](const std::string& d) { return d.starts_with("fd:"); });
+  return hidden && !m.gpus.empty() ? "none known: its open files are hidden from this user" : "no GPU";
+}
+
 std::string gpu_words(const Machine& m, const std::vector<int>& gpus) {
-  if (gpus.empty()) return "no GPU";
   std::string out;
   for (const int index : gpus) {
     const auto gpu = std::find_if(m.gpus.begin(), m.gpus.end(), [&](const Gpu& g) { return g.index == index; });
@@ -99,7 +104,7 @@ void add_process(const Machine& m, const Inspection& i, const InspectStyle& styl
   const std::string in = indent + "     ";
   out += in + colored(i.verdict.line, i.verdict.state, style) + "\n";
   if (!i.verdict.mend.empty()) out += in + "mend it:  " + i.verdict.mend + "\n";
-  out += in + "gpus      " + gpu_words(m, i.gpus) + "\n";
+  out += in + "gpus      " + (i.gpus.empty() ? no_gpu_words(m, p) : gpu_words(m, i.gpus)) + "\n";
   for (const auto& line : mask_lines(m, p)) out += in + "cpus      " + line + "\n";
   if (p.memory) {
     out += in + "memory    " + memory_line(*p.memory) + "\n";

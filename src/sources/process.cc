@@ -60,18 +60,19 @@ std::optional<int> minor_behind(std::string_view target, std::string_view prefix
 void sources::read_open_devices(const FileTree& tree, ProcessInfo& p) {
   const auto dir = path_of(p.pid, "fd");
   const auto entries = tree.list(dir);
-  if (!entries) {
-    if (entries.error().kind == Error::Kind::kDenied) p.denied.push_back("fd: Permission denied");
-    return;
-  }
+  bool denied = !entries && entries.error().kind == Error::Kind::kDenied;
   std::set<int> nvidia, render;
-  for (const auto& entry : *entries) {
+  for (const auto& entry : entries ? *entries : std::vector<std::string>{}) {
     const auto target = tree.resolve(dir + "/" + entry);
-    if (!target) continue;
+    if (!target) {
+      denied |= target.error().kind == Error::Kind::kDenied;  // CAP_DAC_READ_SEARCH alone: names, not what they are
+      continue;
+    }
     if (auto n = minor_behind(*target, "/dev/nvidia")) nvidia.insert(*n);
     if (auto n = minor_behind(*target, "/dev/dri/renderD")) render.insert(*n);
     if (*target == "/dev/kfd") p.opens_kfd = true;
   }
+  if (denied) p.denied.emplace_back("fd: Permission denied");
   p.gpu_minors.assign(nvidia.begin(), nvidia.end());
   p.render_minors.assign(render.begin(), render.end());
 }

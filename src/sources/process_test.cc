@@ -110,6 +110,25 @@ TEST(ReadProcess, SaysWhatWasDenied) {
   EXPECT_THAT(p->denied, testing::Contains("numa_maps: Permission denied"));
 }
 
+/// With CAP_DAC_READ_SEARCH alone: fd/ can be listed, but not what its links stand for.
+class LinksHidden final : public FileTree {
+ public:
+  Result<std::string> read(std::string_view path) const override { return tree_.read(path); }
+  Result<std::vector<std::string>> list(std::string_view path) const override { return tree_.list(path); }
+  Result<std::string> resolve(std::string_view path) const override {
+    return fail(Error::Kind::kDenied, "resolve " + std::string(path) + ": Permission denied");
+  }
+
+ private:
+  MapTree tree_ = one_process();
+};
+
+TEST(ReadProcess, OpenFilesThatOnlyCanBeCountedAreDenied) {
+  const auto p = read_process(LinksHidden(), 42);
+  ASSERT_TRUE(p);
+  EXPECT_THAT(p->denied, testing::Contains("fd: Permission denied"));
+}
+
 TEST(ReadProcess, IsAnErrorForAProcessThatIsGone) {
   const auto p = read_process(one_process(), 99);
   ASSERT_FALSE(p);

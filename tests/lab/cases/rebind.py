@@ -199,6 +199,18 @@ def verdicts(lab):
                 lab.expect(f"numactl {how}: it is ok", "ok:" in said, says.startswith("ok"))
 
 
+@case("rebind of another user's process: CAP_SYS_NICE moves threads, CAP_SYS_PTRACE memory", on="small")
+def capabilities(lab):
+    with job("-N 1", mib=16) as j:
+        for caps, home in (("sys_nice", False), ("sys_ptrace", True)):
+            r = lab.command(f"setpriv --reuid=1000 --regid=1000 --clear-groups --inh-caps=-all,+{caps} --ambient-caps=+{caps} "
+                            f"{lab.numapin} rebind {j.pid} --node 0 --state {STATE}-{caps}")
+            lab.check(f"{caps}: status {r.returncode} {r.stdout} {r.stderr}", r.returncode in (0, 1))
+            lab.expect(f"{caps}: masks", set(map(frozenset, j.masks().values())), {frozenset(lab.machine.nodes[0])})
+            lab.check(f"{caps}: it says that memory cannot be seen: {r.stderr}", home or "cannot be seen and stays" in r.stderr)
+            lab.check(f"{caps}: memory {j.mib(0)} MiB on node 0: {r.stdout} {r.stderr}", (j.mib(0) >= 16) == home)
+
+
 WRONG = {  # name -> numactl's options, CPUs of the threads, a child with CPUs of its own?
     "CPUs of the other node": ("-N 1 -m 0", "-/-", False),
     "memory on the other node": ("-N 0 -m 1", "-/-", False),
