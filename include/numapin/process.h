@@ -137,7 +137,11 @@ std::vector<int> open_gpus(const Machine& m, const ProcessInfo& p);
 
 /// Parent -> child for every process: one pass over /proc.
 std::multimap<int, int> children_by_parent(const FileTree& tree);
-/// The process and all that descend from it, by parent ids, ascending.
+/// The children of a process, of all its threads. Empty also where the kernel has no lists of them
+/// (CONFIG_PROC_CHILDREN), or the process is gone.
+std::vector<int> children_of(const FileTree& tree, int pid);
+/// The process and all that descends from it, by number. Reads the kernel's lists of children where there are any, else
+/// every process of the machine.
 std::vector<int> process_tree(const FileTree& tree, int pid);
 
 }  // namespace numapin

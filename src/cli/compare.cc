@@ -204,8 +204,7 @@ std::vector<std::string> names_of(const Options& o) {
 
 /// Nothing said of GPUs: the only one, or on a machine without any a process beside a node of the plan's choice. A
 /// process that is alone is compared with the whole node of its GPU, as `run` would place it.
-Result<void> settle_job(const Options& given, JobOptions& job, const Session& s) {
-  NUMAPIN_TRY(const auto system, s.system(job.machine));
+Result<void> settle_job(const Options& given, JobOptions& job, const System& system, const Session& s) {
   if (!given.gpus_given) {
     NUMAPIN_TRY(const auto visible, visible_gpus(system.machine, system.allowance));
     if (visible.gpus.size() > 1)
@@ -214,7 +213,7 @@ Result<void> settle_job(const Options& given, JobOptions& job, const Session& s)
     if (visible.gpus.empty()) job.gpus = "none";
   }
   if (given.cpus_given) return {};
-  NUMAPIN_TRY(const auto planned, plan_job(job, s));
+  NUMAPIN_TRY(const auto planned, plan_job(job, system, s));
   if (planned.plan.placements.size() == 1) job.cpus = "node";
   return {};
 }
@@ -233,8 +232,10 @@ int run_compare(Options& o, Session& s) {
   const auto budget = o.budget.empty() ? std::nullopt : parse_seconds(o.budget);
   if (!o.budget.empty() && !budget)
     return s.report({Error::Kind::kBadInput, fmt::format("parse --budget '{}': not a span of time", o.budget), "as in --budget 10m, 90s or 1.5h"});
-  if (const auto ok = settle_job(o, o.job, s); !ok) return s.report(ok.error());
-  const auto planned = plan_configs(names_of(o), o.job, o.words, s);
+  const auto system = s.system(o.job.machine);
+  if (!system) return s.report(system.error());
+  if (const auto ok = settle_job(o, o.job, *system, s); !ok) return s.report(ok.error());
+  const auto planned = plan_configs(names_of(o), o.job, o.words, *system, s);
   if (!planned) return s.report(planned.error());
   for (const auto& line : planned->left_out) s.say(line);
   const auto& configs = planned->configs;

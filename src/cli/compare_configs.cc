@@ -150,13 +150,13 @@ Result<const Config*> find_config(const std::string& name) {
 std::span<const std::string_view> config_names() { return kNames; }
 
 Result<PlannedConfigs> plan_configs(const std::vector<std::string>& names, const JobOptions& job,
-                                    const std::vector<std::string>& command, const Session& session) {
+                                    const std::vector<std::string>& command, const System& system, const Session& session) {
   PlannedConfigs out;
   std::vector<std::vector<std::pair<CpuSet, MemoryPolicy>>> effects;
   for (const auto& name : names) {
     NUMAPIN_TRY(const auto* config, find_config(name));
     const auto options = applied(*config, job);
-    NUMAPIN_TRY(auto planned, plan_job(options, session));
+    NUMAPIN_TRY(auto planned, plan_job(options, system, session));
     std::optional<NodeId> wrong;
     if (name == "wrong") {
       NUMAPIN_TRY(wrong, make_wrong(planned));

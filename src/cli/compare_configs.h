@@ -27,6 +27,6 @@ struct PlannedConfigs {
 /// Plans each named configuration for the job. One that comes to the same placement as an earlier one is left out.
 /// Errors: an unknown name, those of plan_job(); 'wrong' where there is no other node.
 Result<PlannedConfigs> plan_configs(const std::vector<std::string>& names, const JobOptions& job,
-                                    const std::vector<std::string>& command, const Session& session);
+                                    const std::vector<std::string>& command, const System& system, const Session& session);
 
 }  // namespace numapin::cli

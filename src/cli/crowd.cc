@@ -5,7 +5,6 @@
 #include <array>
 #include <string_view>
 
-#include "cli/children.h"
 #include "numapin/process.h"
 #include "numapin/sources.h"
 

@@ -86,6 +86,8 @@ void show_all_gpus(const System& system, const Job& job, Plan& plan) {
                          "tells which it is");
 }
 
+bool without_gpus(const JobOptions& o) { return o.gpu.empty() && (o.gpus == "none" || (o.processes > 0 && o.gpus == "all")); }
+
 }  // namespace
 
 void add_job_options(CLI::App& app, JobOptions& o) {
@@ -120,13 +122,16 @@ void add_job_options(CLI::App& app, JobOptions& o) {
 }
 
 Result<PlannedJob> plan_job(const JobOptions& o, const Session& session) {
+  const bool needs_devices = !without_gpus(o) || !o.measured.empty();
+  NUMAPIN_TRY(auto system, needs_devices ? session.system(o.machine) : session.system_without_devices(o.machine));
+  return plan_job(o, std::move(system), session);
+}
+
+Result<PlannedJob> plan_job(const JobOptions& o, System system, const Session& session) {
   NUMAPIN_TRY(auto job, read_job(o));
   GpuChoice choice;
-  const bool without_gpus = o.gpu.empty() && (o.gpus == "none" || (o.processes > 0 && o.gpus == "all"));
-  const bool needs_devices = !without_gpus || !o.measured.empty();
-  NUMAPIN_TRY(auto system, needs_devices ? session.system(o.machine) : session.system_without_devices(o.machine));
   NUMAPIN_TRY(const auto measured, read_measured(o.measured, system));
-  if (!without_gpus) {
+  if (!without_gpus(o)) {
     NUMAPIN_TRY(choice, choose(system, o, session));
     if (choice.gpus.empty())
       return fail(Error::Kind::kNotFound, "plan one process per GPU: no GPU is here, or none is visible",

@@ -34,6 +34,8 @@ struct PlannedJob {
 };
 /// Errors: those of the machine, of the GPU selection and of make_plan.
 Result<PlannedJob> plan_job(const JobOptions& o, const Session& session);
+/// The same on a machine that was read already.
+Result<PlannedJob> plan_job(const JobOptions& o, System system, const Session& session);
 /// For people: one line a rank, with `explain` the reasons too.
 std::string text_of(const PlannedJob& planned, bool explain);
 /// The plan's notes and the ranks' warnings on session.err; one that several ranks have is said once.

@@ -4,7 +4,6 @@
 
 #include "base/numbers.h"
 #include "base/text.h"
-#include "cli/children.h"
 #include "numapin/process.h"
 
 namespace numapin::cli {
@@ -16,7 +15,7 @@ std::string look_at_memory(const FileTree& tree, const Plan& plan, const std::ve
     const auto& nodes = p.memory.nodes.empty() ? p.near_nodes : p.memory.nodes;
     if (pids[rank] == 0 || nodes.empty()) continue;
     RankMemory sum;
-    for (const int pid : family_of(tree, pids[rank])) {
+    for (const int pid : process_tree(tree, pids[rank])) {
       const auto process = read_process(tree, pid, {.threads = false, .memory = true});
       if (!process || !process->memory) continue;
       for (const auto& [node, bytes] : process->memory->own()) {

@@ -288,15 +288,31 @@ std::multimap<int, int> children_by_parent(const FileTree& tree) {
   return children;
 }
 
+std::vector<int> children_of(const FileTree& tree, int pid) {
+  std::vector<int> children;
+  const auto tids = tree.list(path_of(pid, "task"));
+  if (!tids) return children;
+  for (const auto& tid : *tids) {
+    const auto text = tree.read(path_of(pid, "task/" + tid + "/children"));
+    if (!text) continue;
+    for (const auto word : split_words(*text))
+      if (const auto child = parse_number<int>(word)) children.push_back(*child);
+  }
+  return children;
+}
+
 std::vector<int> process_tree(const FileTree& tree, int pid) {
-  const auto children = children_by_parent(tree);
+  const bool listed = tree.read(path_of(pid, "task/" + std::to_string(pid) + "/children")).has_value();
+  const auto by_parent = listed ? std::multimap<int, int>() : children_by_parent(tree);
   std::set<int> found = {pid};
   std::vector<int> open = {pid};
   while (!open.empty()) {
     const int at = open.back();
     open.pop_back();
-    for (auto [it, end] = children.equal_range(at); it != end; ++it)
-      if (found.insert(it->second).second) open.push_back(it->second);
+    auto children = listed ? children_of(tree, at) : std::vector<int>();
+    for (auto [it, end] = by_parent.equal_range(at); it != end; ++it) children.push_back(it->second);
+    for (const int child : children)
+      if (found.insert(child).second) open.push_back(child);
   }
   return {found.begin(), found.end()};
 }

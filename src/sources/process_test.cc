@@ -135,6 +135,16 @@ TEST(ReadProcess, IsAnErrorForAProcessThatIsGone) {
   EXPECT_EQ(p.error().kind, Error::Kind::kNotFound);
 }
 
+TEST(ProcessTree, FollowsTheKernelsListsOfChildrenOfEveryThread) {
+  MapTree t;
+  t.add_file("/proc/7/task/7/children", "");
+  t.add_file("/proc/7/task/8/children", "9 10 ");
+  t.add_file("/proc/9/task/9/children", "12 ");
+  t.add_file("/proc/12/task/12/children", "");
+  t.add_file("/proc/99/stat", "99 (elsewhere) S 7 ");  // not looked at
+  EXPECT_THAT(process_tree(t, 7), testing::ElementsAre(7, 9, 10, 12));
+}
+
 TEST(ProcessTree, FollowsParents) { EXPECT_THAT(process_tree(one_process(), 42), testing::ElementsAre(42, 43)); }
 
 }  // namespace
