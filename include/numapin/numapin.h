@@ -90,6 +90,10 @@ numapin_code numapin_plan(const numapin_machine *machine, const char *request, c
  *                  them the machine is not looked at
  *   migrate        true: also move what the process has touched on other nodes
  *   strict         true: a refusal is an error instead of an entry in `losses`; what was done before it stays
+ *   slurm          true: the GPUs that Slurm gave the task that this process is, whatever `gpu` and `local_rank` say: by
+ *                  the device files that it may open, then the visible-GPU variables, then SLURM_STEP_GPUS. Without a GPU
+ *                  nothing is bound. With `machine` NULL the driver's library is loaded only to read UUIDs
+ *   dry_run        true: say what would be done, change nothing
  *   look           false: do not read where the process's pages are (/proc/self/numa_maps walks all of them)
  *
  * The environment is not changed: setenv(3) is not safe beside other threads. `machine` NULL: this one, as it is now.

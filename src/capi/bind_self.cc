@@ -127,6 +127,11 @@ Result<BindSelfReport> bind_self(const Machine& m, Placement placement, const Re
   report.cpus_asked = placement.main_cpus.empty() ? placement.cpus : placement.main_cpus;
   report.warnings = placement.warnings;
   report.placement = std::move(placement);
+  report.dry_run = request.dry_run;
+  if (request.dry_run) {
+    report.memory.memory_asked = report.placement.memory;
+    return std::move(report);
+  }
   NUMAPIN_CHECK_OK(binder.bind_all_threads());
   NUMAPIN_CHECK_OK(binder.set_policy());
   if (request.look || request.migrate) binder.look_at_pages();
@@ -139,6 +144,11 @@ std::string verdict(const BindSelfReport& r) {
   for (const int gpu : p.gpus) gpus += fmt::format("{}{}", gpus.empty() ? (p.gpus.size() == 1 ? "GPU " : "GPUs ") : ",", gpu);
   const std::string where = p.gpus.empty() ? "no GPU" : gpus + " → " + (p.near_nodes.empty() ? "node unknown" : node_words(p.near_nodes));
   std::vector<std::string> done;
+  if (r.dry_run) {
+    if (!r.cpus_asked.empty()) done.push_back("CPUs " + r.cpus_asked.to_list());
+    if (r.memory.memory_asked.mode != MemoryMode::kNone) done.push_back("memory " + describe(r.memory.memory_asked));
+    return done.empty() ? where + ": CPUs and memory would be left as they are" : where + ": would get " + join(done, ", ");
+  }
   const auto seen = r.threads.changed + r.threads.as_they_were;
   if (!r.cpus_asked.empty() && seen == 0) done.emplace_back("CPUs not bound");
   if (!r.cpus_asked.empty() && seen > 0) done.push_back(fmt::format("{} thread{} on CPUs {}", seen, seen == 1 ? "" : "s", r.cpus_asked.to_list()));

@@ -27,6 +27,7 @@ struct TouchedPages {
 
 struct BindSelfReport {
   Placement placement;
+  bool dry_run = false;                ///< nothing was changed
   CpuSet cpus_asked;                   ///< of every thread: the main part, where worker cores were split off
   CpuSet allowed;                      ///< of all threads together, before anything was changed
   BindReport threads;

@@ -60,6 +60,7 @@ std::string to_json(const BindSelfReport& r) {
   const auto late = late_words(r);
   const Json document = {{"schema", "numapin/bind/1"},
                          {"verdict", verdict(r)},
+                         {"dry_run", r.dry_run},
                          {"late", late.empty() ? Json(nullptr) : Json(late)},
                          {"gpus", p.gpus},
                          {"near_numa_nodes", p.near_nodes.empty() ? Json(nullptr) : nodes_json(p.near_nodes)},

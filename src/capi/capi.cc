@@ -17,6 +17,7 @@
 #include "gpu/nvml.h"
 #include "numapin/plan_export.h"
 #include "numapin/sources.h"
+#include "os/gpu_files.h"
 #include "os/kernel.h"
 
 using namespace numapin;
@@ -110,10 +111,10 @@ std::shared_ptr<const NvmlApi> load_driver(std::vector<std::string>& notes) {
   return nullptr;
 }
 
-Result<std::unique_ptr<numapin_machine>> discover_machine() {
+Result<std::unique_ptr<numapin_machine>> discover_machine(bool ask_driver = true) {
   auto machine = std::make_unique<numapin_machine>();
   std::vector<std::string> notes;
-  machine->nvml = load_driver(notes);
+  if (ask_driver) machine->nvml = load_driver(notes);
   NUMAPIN_TRY(machine->system, discover(live_tree(), machine->nvml.get()));
   auto& all = machine->system.machine.notes;
   all.insert(all.end(), notes.begin(), notes.end());
@@ -140,10 +141,20 @@ Result<void> check_machine(const numapin_machine* machine) {
 }
 
 /// The caller's, or this one as it is now.
-Result<const numapin_machine*> machine_or_this(const numapin_machine* given, std::unique_ptr<numapin_machine>& own) {
+Result<const numapin_machine*> machine_or_this(const numapin_machine* given, std::unique_ptr<numapin_machine>& own,
+                                               bool ask_driver = true) {
   if (given != nullptr) return given;
-  NUMAPIN_TRY(own, discover_machine());
+  NUMAPIN_TRY(own, discover_machine(ask_driver));
   return own.get();
+}
+
+/// NVML's start wakes every GPU that has no persistence, for seconds, in every task at once: Slurm's tasks do without
+/// unless their GPUs are named by UUIDs, which the kernel's files may not know (MIG).
+bool needs_driver(const capi::Request& request) {
+  if (!request.slurm || !request.env) return true;
+  for (const auto name : {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"})
+    if (const auto it = request.env->find(name); it != request.env->end() && it->second.find('-') != std::string::npos) return true;
+  return false;
 }
 
 Result<capi::BindSelfReport> bind(const numapin_machine* given, capi::Request request) {
@@ -158,9 +169,17 @@ Result<capi::BindSelfReport> bind(const numapin_machine* given, capi::Request re
     return capi::bind_self(system.machine, capi::named_place(request), request, live_tree(), rebind_kernel, kernel);
   }
   std::unique_ptr<numapin_machine> own;
-  NUMAPIN_TRY(const auto* machine, machine_or_this(given, own));
+  if (request.slurm && !request.env) request.env = capi::environment();
+  NUMAPIN_TRY(const auto* machine, machine_or_this(given, own, needs_driver(request)));
   with_environment(request, *machine);
+  std::vector<std::string> notes;
+  if (request.slurm) {
+    auto files = find_gpu_files(machine->system.machine);
+    request.may_open = std::move(files.may_open);
+    notes = std::move(files.notes);
+  }
   NUMAPIN_TRY(auto placement, capi::place_self(machine->system, request));
+  placement.because.insert(placement.because.begin(), notes.begin(), notes.end());
   return capi::bind_self(machine->system.machine, std::move(placement), request, live_tree(), rebind_kernel, kernel);
 }
 

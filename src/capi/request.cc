@@ -6,6 +6,7 @@
 #include "numapin/visible.h"
 #include "plan/local_rank.h"
 #include "plan/policy_text.h"
+#include "plan/slurm_gpus.h"
 
 namespace numapin::capi {
 namespace {
@@ -107,15 +108,21 @@ Result<Placed> place(const System& system, const Request& request) {
   const System s = seen_by(system, request);
   const auto env = request.env ? *request.env : environment();
   std::optional<Rank> rank;
-  if (!request.gpu) rank = rank_of(request, env);
+  if (!request.gpu && !request.slurm) rank = rank_of(request, env);
   const auto local_size = request.local_size ? request.local_size : find_local_size(env);
   GpuChoice choice;
-  if (rank) {
+  if (request.slurm) {
+    NUMAPIN_TRY(choice, slurm_gpus(s.machine, {request.may_open, env}));
+  } else if (rank) {
     NUMAPIN_TRY(choice, gpu_of_rank(s, *rank, local_size));
   } else {
     NUMAPIN_TRY(choice, choose_gpus(s.machine, s.allowance, request.gpu ? std::optional<std::string_view>(*request.gpu) : std::nullopt));
   }
   Job job = job_of(request, choice.gpus);
+  if (request.slurm && choice.gpus.empty()) {  // a job without GPUs stays as Slurm made it
+    job.cpus = CpuScope::kNone;
+    job.memory = MemoryMode::kNone;
+  }
   const bool share_of_nodes = rank && choice.gpus.empty() && local_size;
   if (share_of_nodes) job.processes = *local_size;
   if (share_of_nodes && !request.cpus) job.cpus = CpuScope::kExclusive;  // without a GPU every node is near

@@ -32,7 +32,9 @@ struct Request {
   std::optional<CpuSet> allowed_cpus;
   std::optional<Environment> env;
   std::optional<CpuSet> cpulist;           ///< numapin_bind_self(): these very CPUs
-  bool migrate = false, strict = false, look = true;
+  bool migrate = false, strict = false, look = true, dry_run = false;
+  bool slurm = false;                      ///< the GPUs that Slurm gave this task
+  std::map<int, bool> may_open;            ///< with `slurm`: as find_gpu_files() gives them; no key
   std::optional<int> pid;                  ///< numapin_inspect()
   bool children = false, with_memory = true;
   std::optional<NodeSet> nodes;            ///< these nodes' memory

@@ -104,6 +104,8 @@ const std::vector<Key>& keys() {
       {"cpulist", kBind, "a list of CPUs as 0-3,8", [](const Json& v, Request& r) { return read_set(v, r.cpulist); }},
       {"migrate", kBind, "true or false", [](const Json& v, Request& r) { return read_flag(v, r.migrate); }},
       {"strict", kBind | kPlace, "true or false", [](const Json& v, Request& r) { return read_flag(v, r.strict); }},
+      {"slurm", kBind, "true or false", [](const Json& v, Request& r) { return read_flag(v, r.slurm); }},
+      {"dry_run", kBind, "true or false", [](const Json& v, Request& r) { return read_flag(v, r.dry_run); }},
       {"look", kBind, "true or false", [](const Json& v, Request& r) { return read_flag(v, r.look); }},
       {"pid", kInspect, "a process number", [](const Json& v, Request& r) { return read_count(v, 1, r.pid); }},
       {"children", kInspect, "true or false", [](const Json& v, Request& r) { return read_flag(v, r.children); }},

@@ -88,6 +88,16 @@ TEST(PlaceSelf, SharesTheNodesOutWithoutGpus) {
   EXPECT_EQ(beyond.error().kind, Error::Kind::kBadInput);
 }
 
+TEST(PlaceSelf, TakesWhatSlurmGave) {
+  auto request = self(R"({"slurm": true, "local_rank": 0, "env": {"CUDA_VISIBLE_DEVICES": "0", "SLURM_STEP_GPUS": "3"}})");
+  request.may_open = {{0, false}, {1, false}, {2, false}, {3, true}};
+  EXPECT_THAT(place_self(two_nodes(), request)->gpus, ElementsAre(3)) << "counted among what the task may open";
+  const auto none = placed(two_nodes(), R"({"slurm": true, "env": {"SLURM_LOCALID": "1", "SLURM_STEP_ID": "0"}})");
+  EXPECT_THAT(none.gpus, IsEmpty());
+  EXPECT_TRUE(none.cpus.empty()) << "a job without GPUs stays as Slurm made it";
+  EXPECT_EQ(none.memory.mode, MemoryMode::kNone);
+}
+
 TEST(PlaceSelf, KeepsToTheCpusThatAreAllowed) {
   auto s = two_nodes();
   s.allowance.cpus = {CpuSet{0, 4}, Source::kProcfs};  // what bind() left before
