@@ -11,6 +11,7 @@
 #include "cli/rebind.h"
 #include "cli/report.h"
 #include "cli/run.h"
+#include "cli/slurm.h"
 #include "cli/snapshot.h"
 #include "cli/topo.h"
 #include "cli/watch.h"
@@ -19,7 +20,7 @@ namespace numapin::cli {
 
 // Rows of one job stand together; the jobs are the headings of the first screen.
 constexpr std::string_view kSee = "see the machine", kStart = "start programs in the right place",
-                           kCheck = "check what runs", kMeasure = "measure what placement is worth", kShell = "in your shell";
+                           kCheck = "check what runs", kMeasure = "measure what placement is worth", kCluster = "on a cluster", kShell = "in your shell";
 
 constexpr Command kCommands[] = {
     {"topo", kSee, "Show the machine: nodes, cores, memory, PCIe tree, GPUs, links", add_topo},
@@ -35,6 +36,7 @@ constexpr Command kCommands[] = {
     {"bench", kMeasure, "Measure what near and far memory cost here, and say if it matters", add_bench},
     {"compare", kMeasure, "Run a command under several placements and say which is worth it", add_compare},
     {"analyze", kMeasure, "Show which link limits what, and which GPUs to take together", add_analyze},
+    {"slurm", kCluster, "Write and check Slurm's files; explain what it gave a job", add_slurm},
     {"completion", kShell, "Print completions for bash, zsh or fish", add_completion},
 };
 

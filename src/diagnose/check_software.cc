@@ -4,6 +4,7 @@
 
 #include "base/numbers.h"
 #include "base/text.h"
+#include "diagnose/check_slurm.h"
 #include "diagnose/result.h"
 #include "diagnose/slurm_conf.h"
 
@@ -160,18 +161,12 @@ CheckResult numad(const Setup& s) {
 // ---- Slurm ----------------------------------------------------------------------------------------------------------
 
 CheckResult slurm_task_plugin(const Setup& s) {
-  const auto& text = s.software.slurm_conf;
-  if (!text) return not_here("no slurm.conf");
+  if (!s.software.slurm_conf) return not_here("no slurm.conf");
   if (s.system.machine.gpus.empty()) return not_here("no GPU");
-  const auto plugins = conf_value(*text, "TaskPlugin");
+  const auto plugins = conf_value(*s.software.slurm_conf, "TaskPlugin");
   if (!plugins) return unknown("slurm.conf names no TaskPlugin, and the default differs by version");
-  if (plugins->find("affinity") != std::string::npos) return fine("TaskPlugin=" + *plugins);
-  return settle({{Severity::kWarning, s.software.slurm_conf_path, "TaskPlugin=" + *plugins,
-                  "task/cgroup,task/affinity: without task/affinity srun binds no task to cores or memory",
-                  fmt::format("# {}: TaskPlugin=task/cgroup,task/affinity; then scontrol reconfigure, and restart slurmd",
-                              s.software.slurm_conf_path),
-                  fmt::format("# {}: TaskPlugin={}", s.software.slurm_conf_path, *plugins)}},
-                "");
+  if (auto found = task_plugin_finding(s.software)) return settle({*found}, "");
+  return fine("TaskPlugin=" + *plugins);
 }
 
 CheckResult slurm_gres(const Setup& s) {
@@ -179,30 +174,10 @@ CheckResult slurm_gres(const Setup& s) {
   if (!s.software.gres_conf) return not_here("no gres.conf");
   if (m.gpus.empty()) return not_here("no GPU");
   if (cpu_nodes(m).size() < 2) return fine("one node");
-  const auto lines = gres_lines(*s.software.gres_conf, m.hostname.value_or(""));
-  if (lines.auto_detect) return fine("AutoDetect finds the cores of each GPU");
-  std::vector<Finding> found;
+  const auto host = m.hostname.value_or("");
+  if (gres_lines(*s.software.gres_conf, host).auto_detect) return fine("AutoDetect finds the cores of each GPU");
   bool judged = false;
-  for (const auto& line : lines.gpus) {
-    std::vector<int> gpus;
-    for (const auto& gpu : m.gpus)
-      if (gpu.minor && line.minors.contains(CpuId{*gpu.minor})) gpus.push_back(gpu.index);
-    const auto near = near_nodes(m, gpus);
-    if (!near) continue;
-    judged = true;
-    const auto wanted = slurm_cores(m, *near);
-    if (line.cores && wanted.contains(*line.cores)) continue;
-    auto mended_line = line.text;
-    if (const auto at = to_lower(mended_line).find(" cores="); at != mended_line.npos)
-      mended_line.erase(at, mended_line.find(' ', at + 1) - at);
-    found.push_back({Severity::kProblem, s.software.gres_conf_path,
-                     line.cores ? fmt::format("{}: Cores={}, and {} {} on {}", line.text, line.cores->to_list(), gpus_text(gpus),
-                                              gpus.size() == 1 ? "is" : "are", nodes_text(*near))
-                                : line.text + ": no Cores",
-                     fmt::format("Cores={}, in Slurm's count of cores", wanted.to_list()),
-                     fmt::format("# {}: {} Cores={}", s.software.gres_conf_path, mended_line, wanted.to_list()),
-                     fmt::format("# {}: {}", s.software.gres_conf_path, line.text)});
-  }
+  auto found = gres_core_findings(m, *s.software.gres_conf, s.software.gres_conf_path, host, false, judged);
   if (!judged) return unknown("no line of gres.conf names a GPU of this machine whose node is known");
   return settle(std::move(found), "gres.conf gives each GPU cores of its node");
 }

@@ -10,6 +10,7 @@
 
 #include "diagnose/result.h"
 #include "diagnose/slurm_conf.h"
+#include "plan/slurm_node.h"
 #include "support/made_machine.h"
 
 namespace numapin {
@@ -431,7 +432,7 @@ TEST(SlurmConf, CountsCoresByTheFirstCpusOfSockets) {
   auto m = made_machine();
   std::swap(m.nodes[0].cpus, m.nodes[1].cpus);  // node 0 has the CPUs of the second socket
   for (auto& core : m.cores) core.node = NodeId{1 - number(*core.node)};
-  EXPECT_EQ(doctor::slurm_cores(m, {0}).to_list(), "12-23");
+  EXPECT_EQ(slurm_cores(m, {0}).to_list(), "12-23");
   m = made_machine();  // and with sockets by turns: CPUs 0, 2, ... and 1, 3, ...
   for (auto& p : m.packages) p.cpus = CpuSet();
   for (std::size_t i = 0; i < m.cores.size(); ++i) {
@@ -441,7 +442,7 @@ TEST(SlurmConf, CountsCoresByTheFirstCpusOfSockets) {
     m.packages[i % 2].cpus |= m.cores[i].cpus;
   }
   for (auto& n : m.nodes) n.cpus = {m.packages[static_cast<std::size_t>(number(n.id))].cpus, Source::kSysfs};
-  EXPECT_EQ(doctor::slurm_cores(m, {1}).to_list(), "12-23");
+  EXPECT_EQ(slurm_cores(m, {1}).to_list(), "12-23");
 }
 
 TEST(SlurmConf, ReadsHostListsAndFiles) {
@@ -451,9 +452,19 @@ TEST(SlurmConf, ReadsHostListsAndFiles) {
   EXPECT_TRUE(doctor::names_host("n[01-12]", "n03"));
   const auto lines = doctor::gres_lines("# Name=gpu File=/dev/nvidia9\nNodeName=m1 Name=gpu File=/dev/nvidia8\nName=gpu Type=a100 File=/dev/nvidia[0,2-3] Cores=0-5 # old\nName=nic File=/dev/x\n", "n1");
   ASSERT_EQ(lines.gpus.size(), 1U);
-  EXPECT_EQ(lines.gpus[0].minors.to_list(), "0,2-3");
+  EXPECT_THAT(lines.gpus[0].files, testing::ElementsAre("/dev/nvidia0", "/dev/nvidia2", "/dev/nvidia3"));
   EXPECT_EQ(lines.gpus[0].cores->to_list(), "0-5");
   EXPECT_EQ(doctor::conf_value("TaskPlugin=a\ntaskplugin = b\n", "TaskPlugin"), "b");
+  EXPECT_EQ(doctor::conf_value("ClusterName=c TaskPlugin=a SlurmdParameters=\"x y\" Z=1 # TaskPlugin=no\n", "SlurmdParameters"), "x y");
+  EXPECT_EQ(doctor::conf_value("NodeName=a \\\n  CPUs=4 \\\n  Gres=gpu:2\n", "gres"), "gpu:2");
+  for (const char* odd : {"=", "a", "a=\"", "\\", "a=b=c", "= =", "\\#=1"}) (void)doctor::conf_lines(odd);
+}
+
+TEST(SlurmConf, ANodesLineHasItsDefaults) {
+  const auto text = "NodeName=DEFAULT CPUs=8 Sockets=2\nNodeName=n[1-2] Sockets=1\nNodeName=n3\n";
+  EXPECT_EQ(doctor::node_conf(text, "n2")->value("sockets"), "1");
+  EXPECT_EQ(doctor::node_conf(text, "n3.cluster")->value("CPUs"), "8");
+  EXPECT_EQ(doctor::node_conf(text, "n4"), std::nullopt);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "diagnose/slurm_conf.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "base/numbers.h"
 #include "base/text.h"
@@ -9,15 +8,34 @@
 namespace numapin::doctor {
 namespace {
 
-std::string_view without_comment(std::string_view line) { return trim(line.substr(0, line.find('#'))); }
+/// What stands before a "#" that no backslash escapes.
+std::string_view without_comment(std::string_view line) {
+  auto at = line.find('#');
+  while (at != line.npos && at > 0 && line[at - 1] == '\\') at = line.find('#', at + 1);
+  return trim(line.substr(0, at));
+}
 
-/// The value of " Key=" in a line of several.
-std::optional<std::string> value_in(std::string_view line, std::string_view key) {
-  for (const auto word : split_words(line)) {
-    const auto equals = word.find('=');
-    if (equals != word.npos && to_lower(word.substr(0, equals)) == to_lower(key)) return std::string(word.substr(equals + 1));
+constexpr std::string_view kBlanks = " \t\r";
+
+/// Takes "Key = value " or "Key="several words" " off the front; nothing where the rest is none.
+std::optional<std::pair<std::string, std::string>> take_pair(std::string_view& rest) {
+  rest = trim(rest);
+  const auto equals = rest.find('=');
+  if (equals == rest.npos || equals == 0) return std::nullopt;
+  std::string key(trim(rest.substr(0, equals)));
+  // "Features=x CPUs=4": what stands before the last blank is no key, but a word without a value
+  if (const auto blank = key.find_last_of(kBlanks); blank != key.npos) key.erase(0, blank + 1);
+  rest = trim(rest.substr(equals + 1));
+  std::string_view value;
+  if (rest.starts_with('"')) {
+    const auto close = rest.find('"', 1);
+    value = rest.substr(1, close == rest.npos ? close : close - 1);
+    rest = close == rest.npos ? std::string_view() : rest.substr(close + 1);
+  } else {
+    value = rest.substr(0, rest.find_first_of(kBlanks));
+    rest.remove_prefix(value.size());
   }
-  return std::nullopt;
+  return std::pair(std::move(key), std::string(value));
 }
 
 /// Commas outside brackets part the items.
@@ -51,29 +69,49 @@ bool matches(std::string_view item, std::string_view host) {
   return false;
 }
 
-/// "/dev/nvidia[0-3]", "/dev/nvidia0,/dev/nvidia2"
-CpuSet minors_of(std::string_view file) {
-  constexpr std::string_view kPrefix = "/dev/nvidia";
-  CpuSet out;
-  for (const auto& item : host_items(file)) {
-    std::string_view rest = item;
-    if (!rest.starts_with(kPrefix)) continue;
-    rest.remove_prefix(kPrefix.size());
-    if (rest.starts_with('[') && rest.ends_with(']')) rest = rest.substr(1, rest.size() - 2);
-    if (const auto set = CpuSet::parse(rest)) out |= *set;
+/// "/dev/nvidia[0-3],/dev/nvidia7" -> each file.
+std::vector<std::string> files_of(std::string_view list) {
+  std::vector<std::string> out;
+  for (const auto& item : host_items(list)) {
+    const auto open = item.find('['), close = item.find(']');
+    const auto numbers = open < close && close != item.npos ? CpuSet::parse(item.substr(open + 1, close - open - 1)) : bad_input("");
+    if (!numbers) out.push_back(item);
+    else
+      for (const auto n : *numbers) out.push_back(item.substr(0, open) + std::to_string(number(n)) + item.substr(close + 1));
   }
   return out;
 }
 
 }  // namespace
 
+std::optional<std::string> ConfLine::value(std::string_view key) const {
+  for (auto it = pairs.rbegin(); it != pairs.rend(); ++it)
+    if (to_lower(it->first) == to_lower(key)) return it->second;
+  return std::nullopt;
+}
+
+std::vector<ConfLine> conf_lines(std::string_view text) {
+  std::vector<ConfLine> out;
+  std::string whole;
+  for (const auto line : split_lines(text)) {
+    auto plain = without_comment(line);
+    const bool goes_on = plain.ends_with('\\');
+    if (goes_on) plain.remove_suffix(1);
+    whole += (whole.empty() ? "" : " ") + std::string(trim(plain));
+    if (goes_on) continue;
+    ConfLine parsed{std::string(trim(whole)), {}};
+    std::string_view rest = whole;
+    while (auto pair = take_pair(rest)) parsed.pairs.push_back(std::move(*pair));
+    if (!parsed.text.empty()) out.push_back(std::move(parsed));
+    whole.clear();
+  }
+  return out;
+}
+
 std::optional<std::string> conf_value(std::string_view text, std::string_view key) {
   std::optional<std::string> found;
-  for (const auto line : split_lines(text)) {
-    const auto plain = without_comment(line);
-    const auto equals = plain.find('=');
-    if (equals != plain.npos && to_lower(trim(plain.substr(0, equals))) == to_lower(key)) found = std::string(trim(plain.substr(equals + 1)));
-  }
+  for (const auto& line : conf_lines(text))
+    if (auto value = line.value(key)) found = std::move(value);
   return found;
 }
 
@@ -84,36 +122,33 @@ bool names_host(std::string_view list, std::string_view host) {
   return std::any_of(items.begin(), items.end(), [&](const std::string& item) { return matches(item, own) || matches(item, host); });
 }
 
-GresLines gres_lines(std::string_view text, std::string_view host) {
-  GresLines out;
-  for (const auto line : split_lines(text)) {
-    const auto plain = without_comment(line);
-    if (plain.empty() || !names_host(value_in(plain, "NodeName").value_or(""), host)) continue;
-    if (const auto how = value_in(plain, "AutoDetect")) out.auto_detect = to_lower(*how) != "off";
-    const auto file = value_in(plain, "File");
-    if (to_lower(value_in(plain, "Name").value_or("")) != "gpu" || !file) continue;
-    GresLine gpu{std::string(plain), minors_of(*file), std::nullopt};
-    if (const auto cores = value_in(plain, "Cores"))
-      if (const auto set = CpuSet::parse(*cores)) gpu.cores = *set;
-    if (!gpu.minors.empty()) out.gpus.push_back(std::move(gpu));
+std::optional<ConfLine> node_conf(std::string_view text, std::string_view host) {
+  ConfLine defaults;
+  for (const auto& line : conf_lines(text)) {
+    if (line.pairs.empty() || to_lower(line.pairs[0].first) != "nodename") continue;
+    const auto& name = line.pairs[0].second;
+    if (to_lower(name) == "default") defaults.pairs.insert(defaults.pairs.end(), line.pairs.begin() + 1, line.pairs.end());
+    else if (!host.empty() && names_host(name, host)) {
+      ConfLine found{line.text, defaults.pairs};
+      found.pairs.insert(found.pairs.end(), line.pairs.begin(), line.pairs.end());
+      return found;
+    }
   }
-  return out;
+  return std::nullopt;
 }
 
-CpuSet slurm_cores(const Machine& m, const NodeSet& nodes) {
-  // As hwloc, by which Slurm counts: packages, nodes and cores each in the order of their first CPUs, not of their ids.
-  const auto key = [&](const Core& c) {
-    CpuSet package = c.cpus, node = c.cpus;
-    for (const auto& p : m.packages)
-      if (c.package == p.id && !p.cpus.empty()) package = p.cpus;
-    if (const auto* n = c.node ? find_node(m, *c.node) : nullptr; n != nullptr && n->cpus && !n->cpus->empty()) node = *n->cpus;
-    return std::tuple(number(package.first()), number(node.first()), number(c.cpus.first()));
-  };
-  auto cores = m.cores;
-  std::sort(cores.begin(), cores.end(), [&](const Core& a, const Core& b) { return key(a) < key(b); });
-  CpuSet out;
-  for (std::size_t i = 0; i < cores.size(); ++i)
-    if (cores[i].node && nodes.contains(*cores[i].node)) out.insert(CpuId{static_cast<int>(i)});
+GresLines gres_lines(std::string_view text, std::string_view host) {
+  GresLines out;
+  for (const auto& line : conf_lines(text)) {
+    if (!names_host(line.value("NodeName").value_or(""), host)) continue;
+    if (const auto how = line.value("AutoDetect")) out.auto_detect = to_lower(*how) != "off";
+    const auto file = line.value("File");
+    if (to_lower(line.value("Name").value_or("")) != "gpu" || !file) continue;
+    GresLine gpu{line.text, files_of(*file), std::nullopt};
+    if (const auto cores = line.value("Cores"))
+      if (const auto set = CpuSet::parse(*cores)) gpu.cores = *set;
+    out.gpus.push_back(std::move(gpu));
+  }
   return out;
 }
 

@@ -1,6 +1,7 @@
 // What a process may use: /proc/PID/status, and for recordings without it the cpuset files of its cgroup.
 #include "base/text.h"
 #include "numapin/sources.h"
+#include "sources/cgroup_cpus.h"
 #include "sources/read.h"
 
 namespace numapin {
@@ -72,6 +73,17 @@ Fact<Set> parse_line(std::string_view status, std::string_view list_key, std::st
 
 }  // namespace
 
+// "effective" of v2 and of v1 is what holds; names without "cpuset." come from mounts with noprefix
+constexpr std::initializer_list<const char*> kCpuFiles = {"cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus", "cpus"},
+                                             kMemFiles = {"cpuset.mems.effective", "cpuset.effective_mems", "cpuset.mems", "mems"};
+
+Fact<CpuSet> read_cgroup_cpus(const FileTree& tree, std::string_view pid) {
+  const auto proc = "/proc/" + std::string(pid);
+  const auto cgroup = cgroup_path(tree, proc);
+  if (cgroup.empty() || cgroup == "/") return {};
+  return read_cpuset<CpuSet>(tree, cpuset_mounts(tree, proc), cgroup, kCpuFiles);
+}
+
 Allowance read_allowance(const FileTree& tree, std::string_view pid) {
   const auto proc = "/proc/" + std::string(pid);
   Allowance a;
@@ -82,13 +94,8 @@ Allowance read_allowance(const FileTree& tree, std::string_view pid) {
   }
   if ((a.cpus && a.mems) || a.cgroup.empty()) return a;
   const auto mounts = cpuset_mounts(tree, proc);
-  // "effective" of v2 and of v1 is what holds; names without "cpuset." come from mounts with noprefix
-  if (!a.cpus)
-    a.cpus = read_cpuset<CpuSet>(tree, mounts, a.cgroup,
-                                 {"cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus", "cpus"});
-  if (!a.mems)
-    a.mems = read_cpuset<NodeSet>(tree, mounts, a.cgroup,
-                                  {"cpuset.mems.effective", "cpuset.effective_mems", "cpuset.mems", "mems"});
+  if (!a.cpus) a.cpus = read_cpuset<CpuSet>(tree, mounts, a.cgroup, kCpuFiles);
+  if (!a.mems) a.mems = read_cpuset<NodeSet>(tree, mounts, a.cgroup, kMemFiles);
   return a;
 }
 
