@@ -3,7 +3,8 @@ import os
 import re
 import time
 
-from cluster import FENCED, NODES, Cluster, read, remove_cgroups, write
+from cluster import NODES, Cluster, read, remove_cgroups, write
+from gres_cases import GRES_CASES
 
 PREFERRED = "prefer (many):0"
 N1 = ("-w", NODES[0])
@@ -102,8 +103,7 @@ def batch(t):
     out = f"{t.dir}/batch.out"
     write(out, "")
     os.chmod(out, 0o666)
-    r = t.cluster.command(["sbatch", "-W", *N1, "-n1", "--gpus=1", "-o", out, script], user=65534)
-    t.expect("status", (r.returncode, r.stderr), (0, ""))
+    t.sbatch(*N1, "-n1", "--gpus=1", "-o", out, script)
     rows = re.findall(r"cpus=(\S+) policy=(\S+)", read(out))
     t.expect("script and step", [(t.list(c), p) for c, p in rows], [(t.near[0], "interleave:0")] * 2)
 
@@ -198,8 +198,7 @@ def array(t):
     os.chmod(out, 0o777)
     script = f"{t.dir}/array.sh"
     write(script, f"#!/bin/sh\nfor step in $(seq {STEPS}); do srun -n2 --gpus-per-task=1 --cpu-bind=none {t.dir}/show; done\n")
-    r = t.cluster.command(["sbatch", "-W", f"--array=0-{JOBS - 1}", "-N1", "-n2", "--gpus-per-task=1", "-o", f"{out}/%a", script], user=65534)
-    t.expect("status", (r.returncode, r.stderr), (0, ""))
+    t.sbatch(f"--array=0-{JOBS - 1}", "-N1", "-n2", "--gpus-per-task=1", "-o", f"{out}/%a", script)
     wrong = {}
     for i in range(JOBS):
         text = read(f"{out}/{i}") if os.path.exists(f"{out}/{i}") else "(no output)"
@@ -214,6 +213,49 @@ def many_steps(t):
     r = t.srun("-N4", "-n8", "--ntasks-per-node=2", "--gpus-per-task=1", "--cpu-bind=none")
     got = sorted(cpus for cpus, _, _, _ in t.tasks(r))
     t.expect("masks", got, sorted([t.near[0]] * 4 + [t.near[1]] * 4))
+
+
+# ---- numapin slurm -------------------------------------------------------------------------------------------------------------
+def explain_job(t):
+    """slurm explain JOBID: CPUs and GPUs by scontrol, in the kernel's numbers"""
+    half = t.near[0].count(",") + 1  # CPUs of a node
+    holder = t.start(["srun", *N1, "-n1", f"-c{half}", "sh", "-c", "echo up; sleep 30"])
+    blocked = None
+    try:
+        t.check("the first job runs", holder.stdout.readline() == "up\n")
+        blocked = t.start(["srun", *N1, "-n1", f"-c{half}", "--gpus=1", "--numapin=off", "sh", "-c", f"echo $SLURM_JOB_ID; {t.dir}/show; sleep 30"])
+        job, row = blocked.stdout.readline().strip(), blocked.stdout.readline()
+        cpus = re.search(r"cpus=(\S+)", row)[1]
+        r = t.explain(job, "--machine", f"{t.dir}/machine", "--node", NODES[0])
+        t.expect("status", r.returncode, 1)
+        t.check(f"CPUs as the kernel has them ({cpus}): {r.stdout!r}", f"job has CPUs {cpus} (node 1); GPU 0" in flat(r.stdout))
+        t.check(f"what is wrong: {r.stdout!r}", "none beside its GPUs" in flat(r.stdout) and "--gres-flags=enforce-binding" in r.stdout)
+    finally:
+        for p in filter(None, (blocked, holder)):
+            p.terminate()
+            p.wait()
+    r = t.explain("99999")
+    t.check(f"no such job: {r.stderr!r}", r.returncode == 1 and "ask scontrol for job 99999" in r.stderr)
+    for wrong in "7;reboot", "$(id)", "", "-1":
+        t.expect(f"job {wrong!r}", t.explain(wrong).returncode, 2)
+
+
+def explain_inheritance(t):
+    """slurm explain --self in a step: srun did not take --cpus-per-task from sbatch (22.05)"""
+    script, out = f"{t.dir}/inherit", f"{t.dir}/inherit.out"
+    write(script, f"#!/bin/sh\nsrun -n1 --exact {t.numapin} slurm explain --self\n")
+    t.sbatch(*N1, "-n1", t.all_cpus, "-o", out, script, user=None)
+    said = flat(read(out))
+    t.check(f"says so: {said!r}", "srun does not take --cpus-per-task" in said and f"srun --ntasks-per-node=1 --cpus-per-task={t.all_cpus[2:]}" in said)
+    t.expect("outside of a job", t.cluster.command([t.numapin, "slurm", "explain", "--self"]).returncode, 3)
+
+
+def check_site(t):
+    """slurm check of this cluster's own files, by $SLURM_CONF"""
+    r = t.cluster.command([t.numapin, "slurm", "check", "--machine", f"{t.dir}/machine", "--node", NODES[0]])
+    t.expect("status", r.returncode, 1)
+    for words in "no Cores", f"Cores={ranges(t.cores[0])}", "fine TaskPlugin=task/affinity", "SRUN_CPUS_PER_TASK", "fine plugstack.conf loads":
+        t.check(f"{words}: {r.stdout!r}", words in flat(r.stdout))
 
 
 # ---- device cgroups ------------------------------------------------------------------------------------------------------------
@@ -245,8 +287,12 @@ def fenced_no_gpu(t):
 
 PLAIN_CASES = [each_task_beside_its_gpu, both_gpus, no_gpu, off, never_wider, memory_modes, above_mem_bind, dry_run, verbose, logged, strict_refused,
                exclusive_shares, gpu_bind_none, batch, typo, listed, forbidding_site, site_off, no_library, wrong_library, wrong_machine, no_plugin,
-               wrong_site_words, hostile_input, many_steps, array]
+               wrong_site_words, hostile_input, many_steps, explain_job, explain_inheritance, check_site, array]
 FENCED_CASES = [fenced_per_task, fenced_second_job, fenced_no_gpu]
+
+
+def flat(text):
+    return " ".join(text.split())
 
 
 def ranges(text):
@@ -283,6 +329,8 @@ def why_no_fence():
 
 
 def run_all(t):
+    for c in GRES_CASES:
+        t.case(c.__doc__.splitlines()[0], lambda c=c: c(t))
     run_cases(t, PLAIN_CASES, False)
     if why := why_no_fence():
         for c in FENCED_CASES:

@@ -62,13 +62,13 @@ def read(path):
 
 
 def private_dev(directory):
-    """/dev as a tmpfs with the few devices that programs need, and two GPUs' files."""
+    """/dev as a tmpfs with the few devices that programs need, and GPUs' files: two of the cluster's, more for slurmd -G."""
     os.makedirs(directory)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "dev", directory], check=True)
     for name, numbers in NULL_DEVICES.items():
         os.mknod(f"{directory}/{name}", 0o20666, os.makedev(*numbers))
         os.chmod(f"{directory}/{name}", 0o666)
-    for minor in 0, 1:
+    for minor in range(8):
         os.mknod(f"{directory}/nvidia{minor}", 0o20666, os.makedev(GPU_MAJOR, minor))
         os.chmod(f"{directory}/nvidia{minor}", 0o666)
     for name, target in {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}.items():
