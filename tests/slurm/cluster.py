@@ -42,9 +42,8 @@ KillWait=2
 GresTypes=gpu
 SlurmdParameters=config_overrides
 {mode}
-NodeName=DEFAULT {shape} Gres=gpu:fake:2 State=UNKNOWN
 {nodes}
-PartitionName=all Nodes={all_nodes} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 """
 PLAIN = "ProctrackType=proctrack/linuxproc\nTaskPlugin=task/affinity"
 FENCED = "ProctrackType=proctrack/cgroup\nTaskPlugin=task/cgroup,task/affinity"
@@ -102,13 +101,18 @@ def shape():
 
 
 class Cluster:
-    def __init__(self, directory, plugin_line, fenced=False):
-        self.dir, self.daemons = directory, {}
-        for name in ["state", *(f"spool.{n}" for n in NODES)]:
+    """`node_lines`: "NodeName=N …" without address and port. Four nodes like this host, two fake GPUs each, by default."""
+
+    def __init__(self, directory, plugin_line, fenced=False, node_lines=None, gres=None, limit_s=20):
+        node_lines = node_lines or [f"NodeName={n} {shape()} Gres=gpu:fake:2" for n in NODES]
+        gres = gres or "AutoDetect=off\nNodeName=" + ",".join(NODES) + " Name=gpu Type=fake File=/dev/nvidia[0-1]\n"
+        self.dir, self.daemons, self.limit_s = directory, {}, limit_s
+        self.nodes = [re.match(r"NodeName=(\S+)", line)[1] for line in node_lines]
+        for name in ["state", *(f"spool.{n}" for n in self.nodes)]:
             os.makedirs(f"{directory}/{name}", exist_ok=True)
-        nodes = "\n".join(f"NodeName={n} NodeHostname=localhost NodeAddr=127.0.0.1 Port={17931 + i}" for i, n in enumerate(NODES))
-        write(f"{directory}/slurm.conf", SLURM_CONF.format(dir=directory, mode=FENCED if fenced else PLAIN, shape=shape(), nodes=nodes, all_nodes=",".join(NODES)))
-        write(f"{directory}/gres.conf", "AutoDetect=off\nNodeName=" + ",".join(NODES) + " Name=gpu Type=fake File=/dev/nvidia[0-1]\n")
+        nodes = "\n".join(f"{line} NodeHostname=localhost NodeAddr=127.0.0.1 Port={17931 + i} State=UNKNOWN" for i, line in enumerate(node_lines))
+        write(f"{directory}/slurm.conf", SLURM_CONF.format(dir=directory, mode=FENCED if fenced else PLAIN, nodes=nodes))
+        write(f"{directory}/gres.conf", gres)
         write(f"{directory}/cgroup.conf", CGROUP_CONF.format("yes" if fenced else "no"))
         self.plugstack(plugin_line)
         self.env = {**{k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SBATCH_", "SRUN_"))},
@@ -127,16 +131,16 @@ class Cluster:
                                f"--pid-file={d}/munged.pid", f"--log-file={d}/munged.log", f"--seed-file={d}/munged.seed"])
         self._until(lambda: os.path.exists(f"{d}/munge.socket"), "munged listens")
         self._spawn("slurmctld", ["slurmctld", "-D", "-c", "-i", "-f", f"{d}/slurm.conf"])
-        for n in NODES:
+        for n in self.nodes:
             self._spawn(n, ["slurmd", "-D", "-N", n, "-f", f"{d}/slurm.conf"])
-        self._until(lambda: self.command(["sinfo", "-h", "-N", "-o", "%t"]).stdout.split() == ["idle"] * len(NODES), "all nodes are idle")
+        self._until(lambda: self.command(["sinfo", "-h", "-N", "-o", "%t"]).stdout.split() == ["idle"] * len(self.nodes), "all nodes are idle")
 
     def _spawn(self, name, argv):
         log = open(f"{self.dir}/{name}.out", "w")
         self.daemons[name] = subprocess.Popen(argv, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
-    def _until(self, holds, what, limit_s=20):
-        end = time.monotonic() + limit_s
+    def _until(self, holds, what):
+        end = time.monotonic() + self.limit_s
         while not holds():
             dead = [n for n, p in self.daemons.items() if p.poll() is not None]
             if dead or time.monotonic() > end:
