@@ -44,18 +44,28 @@ std::vector<Finding> doctor::gres_core_findings(const Machine& m, const std::str
   const auto node = slurm_node(m, host);
   if (!node) return found;
   for (const auto& line : gres_lines(gres_conf, host).gpus) {
-    const auto gpus = doctor::near_nodes(m, gpus_of(*node, line, guess)) ? gpus_of(*node, line, guess) : std::vector<int>{};
-    if (gpus.empty()) continue;
+    const auto gpus = gpus_of(*node, line, guess);
+    const auto near = near_nodes(m, gpus);
+    if (!near) continue;
     judged = true;
-    const auto near = *near_nodes(m, gpus);
-    const auto wanted = slurm_cores(m, near);
-    if (line.cores && wanted.contains(*line.cores)) continue;
+    const bool right = std::all_of(gpus.begin(), gpus.end(), [&](int gpu) {
+      return line.cores && slurm_cores(m, *near_nodes(m, {gpu})).contains(*line.cores);
+    });
+    if (right) continue;
+    auto part = *node;
+    std::erase_if(part.gpus, [&](const SlurmGpu& g) { return std::find(gpus.begin(), gpus.end(), g.gpu) == gpus.end(); });
+    const bool together = slurm_cores(m, *near) == slurm_cores(m, *near_nodes(m, {gpus[0]}));
+    std::string mend;
+    if (together) mend = fmt::format("# {}: {} Cores={}", path, without_cores(line.text), slurm_cores(m, *near).to_list());
+    else
+      for (const auto& own : gres_conf_lines(part)) mend += fmt::format("{}# {}: {}", mend.empty() ? "" : "\n", path, own);
     found.push_back({Severity::kProblem, path,
                      line.cores ? fmt::format("{}: Cores={}, and {} {} on {}", line.text, line.cores->to_list(), gpus_text(gpus),
-                                              gpus.size() == 1 ? "is" : "are", nodes_text(near))
+                                              gpus.size() == 1 ? "is" : "are", nodes_text(*near))
                                 : line.text + ": no Cores",
-                     fmt::format("Cores={}, in Slurm's count of cores", wanted.to_list()),
-                     fmt::format("# {}: {} Cores={}", path, without_cores(line.text), wanted.to_list()), fmt::format("# {}: {}", path, line.text)});
+                     together ? fmt::format("Cores={}, in Slurm's count of cores", slurm_cores(m, *near).to_list())
+                              : "a line for the GPUs of each node, with its cores in Slurm's count",
+                     mend, fmt::format("# {}: {}", path, line.text)});
   }
   return found;
 }
@@ -76,6 +86,8 @@ struct Look {
   void fine(std::string line) { out.fine.push_back(std::move(line)); }
   void unknown(std::string line) { out.unknown.push_back(std::move(line)); }
   std::optional<std::string> conf(std::string_view key) const { return conf_value(site.slurm_conf, key); }
+
+  bool has_parameter(std::string_view word) const { return conf("SlurmdParameters").value_or("").find(word) != std::string::npos; }
 
   void plugins();
   void gres_types();
@@ -135,13 +147,16 @@ void Look::shape() {
   const auto compare = [&](std::string_view what, std::optional<int> has, int wants) {
     if (has && *has != wants) wrong.push_back(fmt::format("{} {} (the machine: {})", what, *has, wants));
   };
-  compare("CPUs", number_at("CPUs"), node.cpus);
-  compare("sockets", sockets, node.sockets);
-  compare("CoresPerSocket", number_at("CoresPerSocket"), node.cores_per_socket);
+  const auto expected = with_sockets(node, has_parameter("numa_node_as_socket") ? cpu_nodes(m).size() : node.packages);
+  compare("CPUs", number_at("CPUs"), expected.cpus);
+  if (!has_parameter("l3cache_as_socket")) {
+    compare("sockets", sockets, expected.sockets);
+    compare("CoresPerSocket", number_at("CoresPerSocket"), expected.cores_per_socket);
+  }
   compare("ThreadsPerCore", number_at("ThreadsPerCore"), node.threads_per_core);
   if (wrong.empty()) return fine("the NodeName line has the machine's sockets, cores and threads");
   find(Severity::kProblem, site.slurm_conf_path, fmt::format("{}: {}", line->text, join(wrong, ", ")),
-       "the machine's own: Cores= of gres.conf count in them, and slurmd drains a node that has less", node_line(node));
+       "the machine's own: Cores= of gres.conf count in them, and slurmd drains a node that has less", node_line(expected));
 }
 
 void Look::memory() {
@@ -177,9 +192,8 @@ void Look::gpu_count() {
 
 void Look::sockets() {
   const auto parameters = conf("SlurmdParameters").value_or("");
-  const bool has = parameters.find("numa_node_as_socket") != std::string::npos || parameters.find("l3cache_as_socket") != std::string::npos;
   if (!node.numa_as_socket) return;
-  if (has) return fine("SlurmdParameters=" + parameters);
+  if (has_parameter("numa_node_as_socket") || has_parameter("l3cache_as_socket")) return fine("SlurmdParameters=" + parameters);
   find(Severity::kWarning, site.slurm_conf_path, "a GPU is near a part of its socket (sub-NUMA clusters, NPS), and Slurm picks cores by socket",
        "SlurmdParameters=numa_node_as_socket, and as many sockets in NodeName as nodes", "SlurmdParameters=numa_node_as_socket and " + node_line(node));
 }

@@ -69,12 +69,20 @@ TEST(SlurmCheck, EachFaultIsFound) {
 TEST(SlurmCheck, WrongCoresAreSaidWithTheRightOnes) {
   EXPECT_THAT(found(site(kGood, replaced(kGres, "Cores=0-3", "Cores=0-7"))), ElementsAre(HasSubstr("Cores=0-7, and GPUs 0-1 are on node 0 | Cores=0-3")));
   EXPECT_THAT(found(site(kGood, replaced(kGres, " Cores=4-7", ""))), ElementsAre(HasSubstr("no Cores | Cores=4-7, in Slurm's count of cores")));
+  EXPECT_THAT(found(site(kGood, "Name=gpu Type=a100 File=/dev/nvidia[0-3] Cores=0-7\n")),
+              ElementsAre(testing::AllOf(HasSubstr("a line for the GPUs of each node"), HasSubstr("File=/dev/nvidia[0-1] Cores=0-3\n"), HasSubstr("File=/dev/nvidia[2-3] Cores=4-7"))))
+      << "cores of both nodes are right for no GPU";
   EXPECT_THAT(found(site(kGood, std::nullopt)), ElementsAre(HasSubstr("no gres.conf")));
   EXPECT_THAT(found(site(kGood, "AutoDetect=nvml\n")), IsEmpty());
 }
 
 TEST(SlurmCheck, NodesThatArePartsOfSockets) {
-  EXPECT_THAT(found(site(), machine(2)), Contains(HasSubstr("Slurm picks cores by socket")));
+  const auto halves = replaced(replaced(kGres, "[0-1] Cores=0-3", "0 Cores=0-1"), "[2-3] Cores=4-7", "3 Cores=6-7");
+  auto bigger = replaced(kGood, "RealMemory=262144 ", "");
+  EXPECT_THAT(found(site(bigger, halves), machine(2)), ElementsAre(HasSubstr("Slurm picks cores by socket"))) << "two sockets are what Slurm sees";
+  bigger = "SlurmdParameters=numa_node_as_socket\n" + bigger;
+  EXPECT_THAT(found(site(bigger, halves), machine(2)), ElementsAre(HasSubstr("sockets 2 (the machine: 4), CoresPerSocket 4 (the machine: 2)")));
+  EXPECT_THAT(found(site(replaced(bigger, "Sockets=2 CoresPerSocket=4", "Sockets=4 CoresPerSocket=2"), halves), machine(2)), IsEmpty());
 }
 
 TEST(SlurmCheck, FilesOutOfOrderMatterWithoutAFence) {

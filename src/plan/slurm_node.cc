@@ -45,14 +45,13 @@ bool wants_nodes_as_sockets(const Machine& m, int sockets) {
 
 void set_shape(const Machine& m, SlurmNode& n) {
   n.cpus = online_cpus(m).size();
-  const int cores = static_cast<int>(m.cores.size());
-  n.sockets = count_sockets(m);
-  n.numa_as_socket = wants_nodes_as_sockets(m, n.sockets);
-  if (n.numa_as_socket) n.sockets = cpu_nodes(m).size();
-  n.cores_per_socket = cores / n.sockets;
+  n.cores = static_cast<int>(m.cores.size());
+  n.packages = count_sockets(m);
+  n.numa_as_socket = wants_nodes_as_sockets(m, n.packages);
+  n = with_sockets(std::move(n), n.numa_as_socket ? cpu_nodes(m).size() : n.packages);
   for (const auto& core : m.cores) n.threads_per_core = std::max(n.threads_per_core, core.cpus.size());
-  if (n.cores_per_socket * n.sockets != cores || n.cpus != cores * n.threads_per_core)
-    n.notes.push_back(fmt::format("the sockets or cores differ ({} cores, {} CPUs): take the NodeName line from `slurmd -C` on the machine itself", cores, n.cpus));
+  if (n.cores_per_socket * n.sockets != n.cores || n.cpus != n.cores * n.threads_per_core)
+    n.notes.push_back(fmt::format("the sockets or cores differ ({} cores, {} CPUs): take the NodeName line from `slurmd -C` on the machine itself", n.cores, n.cpus));
 }
 
 void set_memory(const Machine& m, SlurmNode& n) {
@@ -197,6 +196,12 @@ CpuSet cpus_of_slurm_cores(const Machine& m, const CpuSet& numbers) {
   for (std::size_t i = 0; i < cores.size(); ++i)
     if (numbers.contains(CpuId{static_cast<int>(i)})) out |= cores[i].cpus;
   return out;
+}
+
+SlurmNode with_sockets(SlurmNode n, int sockets) {
+  n.sockets = std::max(1, sockets);
+  n.cores_per_socket = n.cores / n.sockets;
+  return n;
 }
 
 Result<SlurmNode> slurm_node(const Machine& m, const std::string& name) {

@@ -29,13 +29,17 @@ struct SlurmGpu {
 
 struct SlurmNode {
   std::string name;
-  int cpus = 0, sockets = 0, cores_per_socket = 0, threads_per_core = 0;
+  int cpus = 0, cores = 0, packages = 0;    ///< packages: what Slurm calls a socket unless it is told otherwise
+  int sockets = 0, cores_per_socket = 0, threads_per_core = 0;
   std::optional<std::uint64_t> memory_mib;  ///< of DRAM
   bool numa_as_socket = false;              ///< SlurmdParameters=numa_node_as_socket: a GPU is near a part of its socket
   std::vector<SlurmGpu> gpus;
   std::vector<std::string> notes;           ///< what a site has to know or decide
   bool operator==(const SlurmNode&) const = default;
 };
+
+/// Counts `sockets` instead of what slurm_node() chose.
+SlurmNode with_sockets(SlurmNode n, int sockets);
 
 /// Error kUnsupported where the machine's cores are not known.
 Result<SlurmNode> slurm_node(const Machine& m, const std::string& name);
