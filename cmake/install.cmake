@@ -27,7 +27,7 @@ if(TARGET numapin)
   include(cmake/pages.cmake)
 endif()
 install(TARGETS numapin_library EXPORT numapinTargets 
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT library)
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT library)
 install(DIRECTORY include/numapin DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library)
 install(EXPORT numapinTargets NAMESPACE numapin:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/numapin COMPONENT library)
 configure_package_config_file(cmake/numapinConfig.cmake.in numapinConfig.cmake

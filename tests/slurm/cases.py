@@ -17,6 +17,7 @@ def each_task_beside_its_gpu(t):
     """a task a GPU: CPUs and memory of the GPU's node, as the user"""
     r = t.binds(ONE_EACH, [(t.near[0], PREFERRED), (t.near[1], "default")], silent=True)
     t.expect("users", {uid for _, _, uid, _ in t.tasks(r)}, {65534})
+    t.expect("CUDA_VISIBLE_DEVICES and SLURM_STEP_GPUS", [gpus for _, _, _, gpus in t.tasks(r)], ["0/0", "1/1"])
 
 
 def both_gpus(t):
@@ -92,7 +93,8 @@ def exclusive_shares(t):
 
 def gpu_bind_none(t):
     """--gpu-bind=none leaves no variable: all of the node's GPUs"""
-    t.binds((*N1, "-n1", t.all_cpus, "--gpus-per-task=2", "--gpu-bind=none", "--cpu-bind=none", "--numapin=verbose"), [(t.all, PREFERRED)], says="all 2 GPUs|agrees")
+    r = t.binds((*ONE_EACH, "--gpu-bind=none", "--numapin=verbose"), [(t.all, PREFERRED)] * 2, says="all 2 GPUs")
+    t.expect("CUDA_VISIBLE_DEVICES and SLURM_STEP_GPUS", [gpus for _, _, _, gpus in t.tasks(r)], ["unset/unset"] * 2)
 
 
 # ---- batch, options, site ------------------------------------------------------------------------------------------------
@@ -266,7 +268,7 @@ def fenced_second_job(t):
         t.check("the first job runs", blocker.stdout.readline() == "up\n")
         r = t.srun(*N1, "-n1", "--gpus=1", "--cpu-bind=none", "--numapin=verbose,dry-run")
         rows = t.tasks(r)
-        t.expect("CUDA_VISIBLE_DEVICES", [gpus for _, _, _, gpus in rows], ["0"])
+        t.expect("CUDA_VISIBLE_DEVICES and SLURM_STEP_GPUS", [gpus for _, _, _, gpus in rows], ["0/1"])
         t.check(f"GPU 1: {r.stderr!r}", "the task may open GPU 1" in r.stderr and "GPU 1 → node 1" in r.stderr)
     finally:
         blocker.terminate()
@@ -276,7 +278,7 @@ def fenced_second_job(t):
 def fenced_per_task(t):
     """ConstrainDevices, a GPU a task: the device files tell them apart, every variable says 0"""
     r = t.binds((*ONE_EACH, "--numapin=verbose"), [(t.near[0], PREFERRED), (t.near[1], "default")], says="GPU 1 → node 1")
-    t.expect("CUDA_VISIBLE_DEVICES", [gpus for _, _, _, gpus in t.tasks(r)], ["0", "0"])
+    t.expect("CUDA_VISIBLE_DEVICES and SLURM_STEP_GPUS", [gpus for _, _, _, gpus in t.tasks(r)], ["0/0", "0/0"])
 
 
 def fenced_no_gpu(t):
