@@ -86,13 +86,6 @@ void compare(const OverNode& node, bool fenced, GpuChoice& choice) {
 
 }  // namespace
 
-std::vector<std::string_view> slurm_gpu_variables() {
-  std::vector<std::string_view> names(visibility_variables().begin(), visibility_variables().end());
-  names.insert(names.end(), std::begin(kOverNode), std::end(kOverNode));
-  names.insert(names.end(), std::begin(kSigns), std::end(kSigns));
-  return names;
-}
-
 Result<GpuChoice> slurm_gpus(const Machine& m, const SlurmTask& task) {
   GpuChoice none;
   if (m.gpus.empty()) {

@@ -21,7 +21,4 @@ struct SlurmTask {
 /// Errors: those of visible_gpus().
 Result<GpuChoice> slurm_gpus(const Machine& m, const SlurmTask& task);
 
-/// The variables that slurm_gpus() looks up.
-std::vector<std::string_view> slurm_gpu_variables();
-
 }  // namespace numapin

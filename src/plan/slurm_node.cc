@@ -177,8 +177,11 @@ std::vector<Core> slurm_core_order(const Machine& m) {
     if (const auto* n = c.node ? find_node(m, *c.node) : nullptr; n != nullptr && n->cpus && !n->cpus->empty()) node = *n->cpus;
     return std::tuple(number(package.first()), number(node.first()), number(c.cpus.first()));
   };
-  auto cores = m.cores;
-  std::sort(cores.begin(), cores.end(), [&](const Core& a, const Core& b) { return key(a) < key(b); });
+  std::vector<std::pair<std::tuple<int, int, int>, const Core*>> keyed;
+  for (const auto& core : m.cores) keyed.emplace_back(key(core), &core);
+  std::sort(keyed.begin(), keyed.end());
+  std::vector<Core> cores;
+  for (const auto& [place, core] : keyed) cores.push_back(*core);
   return cores;
 }
 
