@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <memory>
@@ -91,7 +92,8 @@ Result<SlurmGiven> given_to_self(const Session& s, const SlurmOptions& o, const 
   g.cpus_per_task = number_of(s, "SLURM_CPUS_PER_TASK");
   const auto files = find_gpu_files(m);
   NUMAPIN_TRY(const auto choice, slurm_gpus(m, {files.may_open, s.env}));
-  for (const auto& gpu : choice.gpus) g.gpus.push_back(gpu.gpu);
+  for (const auto& gpu : choice.gpus)  // MIG instances of one GPU: that GPU once
+    if (std::find(g.gpus.begin(), g.gpus.end(), gpu.gpu) == g.gpus.end()) g.gpus.push_back(gpu.gpu);
   for (const auto& [gpu, open] : files.may_open) g.may_open_others = g.may_open_others && open;
   g.because.insert(g.because.end(), files.notes.begin(), files.notes.end());
   g.because.insert(g.because.end(), choice.because.begin(), choice.because.end());

@@ -55,17 +55,21 @@ std::map<int, int> minors_of(const Machine& m, const std::string& dev, std::vect
 GpuFiles find_gpu_files(const Machine& m, const std::string& dev) {
   GpuFiles out;
   const auto nvidia = minors_of(m, dev, out.notes);
-  bool any = false;
+  std::set<std::uint16_t> has_files;  // vendors
   for (const auto& gpu : m.gpus) {
     std::optional<int> minor;
     if (gpu.vendor != kNvidia) minor = gpu.minor.value;
     else if (const auto it = nvidia.find(gpu.index); it != nvidia.end()) minor = it->second;
     if (!minor) continue;
     const auto path = dev + (gpu.vendor == kNvidia ? "/nvidia" : "/dri/renderD") + std::to_string(*minor);
-    any = any || exists(path);
+    if (exists(path)) has_files.insert(gpu.vendor);
     out.may_open[gpu.index] = faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK, AT_EACCESS) == 0;
   }
-  if (!any) out.may_open.clear();  // no driver's files: nothing is fenced off by them
+  for (const auto& gpu : m.gpus) {
+    // One that another driver has (vfio-pci) has no file; where a vendor has none at all, files tell nothing.
+    if (has_files.contains(gpu.vendor)) out.may_open.emplace(gpu.index, false);
+    else out.may_open.erase(gpu.index);
+  }
   return out;
 }
 

@@ -40,6 +40,15 @@ TEST(GpuFiles, MinorsNameTheFiles) {
   EXPECT_THAT(find_gpu_files(gpus(2, 0x1002, {128, 129}), dev.dir).may_open, ElementsAre(Pair(0, false), Pair(1, true)));
 }
 
+TEST(GpuFiles, AGpuThatIsSetAsideForAVirtualMachineHasNone) {
+  Dev dev;
+  dev.add("nvidia0");
+  auto m = gpus(2, 0x10de, {0, 0});
+  m.gpus[0].minor = {};  // vfio-pci has it: NVIDIA's driver does not know it
+  m.gpus.push_back(gpus(3, 0x1002, {128, 129, 130}).gpus[2]);
+  EXPECT_THAT(find_gpu_files(m, dev.dir).may_open, ElementsAre(Pair(0, false), Pair(1, true))) << "of AMD's nothing is known";
+}
+
 TEST(GpuFiles, WithoutMinorsTheOrderIsTakenWhereTheNumberFits) {
   Dev dev;
   for (const char* name : {"nvidia2", "nvidia10", "nvidiactl"}) dev.add(name);

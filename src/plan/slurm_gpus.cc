@@ -79,8 +79,8 @@ void compare(const OverNode& node, bool fenced, GpuChoice& choice) {
     choice.because.push_back(fmt::format("{}={} agrees", node.name, node.value));
     return;
   }
-  auto line = fmt::format("{}={} says {}, but {} {}", node.name, node.value, words(node.gpus), words(chosen),
-                          fenced ? "is what the task may open" : "is what the variables leave it");
+  auto line = fmt::format("{}={} says {}, but {} {}", node.name, node.value, words(node.gpus), fenced ? "the task may open" : "the other variables leave",
+                          words(chosen));
   (fenced ? choice.because : choice.warnings).push_back(std::move(line));  // fenced: known of srun --gpus-per-task
 }
 

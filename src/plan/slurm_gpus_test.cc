@@ -51,7 +51,7 @@ TEST(SlurmGpus, UnderConstrainDevicesTheNumberCountsAmongTheOpenFiles) {
 }
 
 TEST(SlurmGpus, TheDeviceFileWinsOverAWrongStepVariable) {  // srun --gpus-per-task=1, task 1
-  EXPECT_THAT(found(four_gpus(), {kOnlyGpu1, {{"CUDA_VISIBLE_DEVICES", "0"}, {"SLURM_STEP_GPUS", "0"}}}, "but GPU 1 is what the task may open"),
+  EXPECT_THAT(found(four_gpus(), {kOnlyGpu1, {{"CUDA_VISIBLE_DEVICES", "0"}, {"SLURM_STEP_GPUS", "0"}}}, "says GPU 0, but the task may open GPU 1"),
               ElementsAre(1));
 }
 
@@ -80,7 +80,7 @@ TEST(SlurmGpus, ContradictionWithoutAFenceIsSaid) {  // a wrapper changed the va
   const auto choice = slurm_gpus(four_gpus(), {kAll, {{"CUDA_VISIBLE_DEVICES", "3"}, {"SLURM_STEP_GPUS", "0"}}});
   ASSERT_TRUE(choice);
   EXPECT_EQ(choice->gpus[0].gpu, 3);
-  EXPECT_THAT(choice->warnings, ElementsAre(HasSubstr("SLURM_STEP_GPUS=0 says GPU 0")));
+  EXPECT_THAT(choice->warnings, ElementsAre(HasSubstr("SLURM_STEP_GPUS=0 says GPU 0, but the other variables leave GPU 3")));
 }
 
 TEST(SlurmGpus, AListThatIsNoListAgreesWithNothing) {
