@@ -47,6 +47,8 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=
 """
 PLAIN = "ProctrackType=proctrack/linuxproc\nTaskPlugin=task/affinity"
 FENCED = "ProctrackType=proctrack/cgroup\nTaskPlugin=task/cgroup,task/affinity"
+# The unified hierarchy without systemd, as in the lab's guest.
+CGROUP_V2_CONF = "CgroupAutomount=yes\nCgroupPlugin=cgroup/v2\nIgnoreSystemd=yes\nConstrainRAMSpace=no\nConstrainCores=yes\nConstrainDevices=yes\n"
 CGROUP_CONF = "CgroupAutomount=no\nCgroupMountpoint=/sys/fs/cgroup\nCgroupPlugin=cgroup/v1\nConstrainRAMSpace=no\nConstrainCores={0}\nConstrainDevices={0}\n"
 
 
@@ -103,7 +105,7 @@ def shape():
 class Cluster:
     """`node_lines`: "NodeName=N …" without address and port. Four nodes like this host, two fake GPUs each, by default."""
 
-    def __init__(self, directory, plugin_line, fenced=False, node_lines=None, gres=None, limit_s=20):
+    def __init__(self, directory, plugin_line, fenced=False, node_lines=None, gres=None, limit_s=20, cgroup_conf=None):
         node_lines = node_lines or [f"NodeName={n} {shape()} Gres=gpu:fake:2" for n in NODES]
         gres = gres or "AutoDetect=off\nNodeName=" + ",".join(NODES) + " Name=gpu Type=fake File=/dev/nvidia[0-1]\n"
         self.dir, self.daemons, self.limit_s = directory, {}, limit_s
@@ -113,7 +115,7 @@ class Cluster:
         nodes = "\n".join(f"{line} NodeHostname=localhost NodeAddr=127.0.0.1 Port={17931 + i} State=UNKNOWN" for i, line in enumerate(node_lines))
         write(f"{directory}/slurm.conf", SLURM_CONF.format(dir=directory, mode=FENCED if fenced else PLAIN, nodes=nodes))
         write(f"{directory}/gres.conf", gres)
-        write(f"{directory}/cgroup.conf", CGROUP_CONF.format("yes" if fenced else "no"))
+        write(f"{directory}/cgroup.conf", cgroup_conf or CGROUP_CONF.format("yes" if fenced else "no"))
         self.plugstack(plugin_line)
         self.env = {**{k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SBATCH_", "SRUN_"))},
                     "SLURM_CONF": f"{directory}/slurm.conf", "LC_ALL": "C.UTF-8"}

@@ -11,7 +11,7 @@ from lab import case, id_list, read, see, write
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE + "/../../slurm")
-from cluster import Cluster, GPU_MAJOR, loopback_up  # noqa: E402
+from cluster import CGROUP_V2_CONF, Cluster, GPU_MAJOR, loopback_up  # noqa: E402
 
 DIR = "/run/slurm-test"
 NODE = "guest"
@@ -35,7 +35,21 @@ def nvidia_files(lab):
 
 
 @contextlib.contextmanager
-def slurm(lab):
+def slice_of_systemd():
+    """slurmd makes its scope below it, though told to do without systemd."""
+    top = "/sys/fs/cgroup/system.slice"
+    write("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset +cpu +memory +pids")
+    os.mkdir(top)
+    try:
+        yield
+    finally:
+        for path, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+
+@contextlib.contextmanager
+def slurm(lab, **options):
     build = os.path.dirname(lab.numapin)
     needed = [f"{build}/slurm/spank_numapin.so", f"{build}/libnumapin.so.0"]
     missing = [f for f in needed if not os.path.exists(f)] + [p for p in ("munged", "slurmctld", "slurmd", "srun") if not shutil.which(p)]
@@ -44,7 +58,7 @@ def slurm(lab):
     with nvidia_files(lab):
         node, gres = lab.numapin_out(f"slurm gres --node {NODE}").split("# gres.conf\n")
         lines = re.findall(r"^NodeName=.*", node, re.M)
-        cluster = Cluster(DIR, f"optional {needed[0]} library={needed[1]}", node_lines=lines, gres=gres, limit_s=50)
+        cluster = Cluster(DIR, f"optional {needed[0]} library={needed[1]}", node_lines=lines, gres=gres, limit_s=50, **options)
         os.chmod(DIR, 0o755)
         loopback_up()
         cluster.start()
@@ -114,3 +128,18 @@ def gres_picks(lab, cluster):
     finally:
         holder.kill()
         holder.wait()
+
+
+@case("slurm: device cgroups of version 2 (BPF): the files tell tasks' GPUs apart, the variables do not", on="small", slow=True)
+def fenced(lab):
+    each = (f"-n{len(lab.machine.gpus)}", f"-c{len(lab.machine.online) // len(lab.machine.gpus)}", "--gpus-per-task=1", "--cpu-bind=none")
+    with slice_of_systemd(), slurm(lab, fenced=True, cgroup_conf=CGROUP_V2_CONF) as cluster:
+        seen, said = tasks(lab, cluster, *each, "--numapin=verbose")
+        beside(lab, seen, "prefer (many):{}")
+        lab.check(f"by the files: {said[-1500:]}", all(f"the task may open GPU {gpu.index}" in said for gpu in lab.machine.gpus))
+        variables = cluster.command(["srun", *each, "--numapin=off", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES/$SLURM_STEP_GPUS"]).stdout.split()
+        lab.expect("CUDA_VISIBLE_DEVICES/SLURM_STEP_GPUS", variables, ["0/0"] * len(lab.machine.gpus))
+        one, said = tasks(lab, cluster, "-n1", "-c2", "--numapin=verbose")
+        # 22.05.8 fences no job without GPUs off from them here, as it does with version 1: no variable tells of one.
+        lab.check(f"a task without a GPU: {said[-400:]}", "Slurm gave this task no GPU" in said)
+        lab.expect("and stays as it is", [t.policy for t in one], ["default"])
