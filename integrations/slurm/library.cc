@@ -62,7 +62,10 @@ Report read_answer(const char* answer) {
   if (const auto& cpus = json.at("cpulist"); cpus.is_string()) r.cpulist = cpus.get<std::string>();
   r.because = texts(json.at("because"));
   r.losses = texts(json.at("warnings"));
-  for (const auto& loss : json.at("losses")) r.losses.push_back(loss.at("message").get<std::string>());
+  for (const auto& loss : json.at("losses")) {
+    auto line = loss.at("message").get<std::string>();  // two rungs of the ladder may be refused in the same words
+    if (r.losses.empty() || r.losses.back() != line) r.losses.push_back(std::move(line));
+  }
   return r;
 }
 

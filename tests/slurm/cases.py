@@ -185,7 +185,7 @@ def hostile_input(t):
         t.check("our lines are short", all(len(line) < 700 for line in r.stderr.splitlines() if ": numapin:" in line))
     for words in ",,,", "l3" * 30000, "%n%n%s", "\udcff":  # as a batch script's steps get it from their environment
         r = t.srun(*ONE_EACH, env={"SLURM_SPANK__SLURM_SPANK_OPTION_numapin_numapin": words})
-        t.check(f"from the environment: {r.returncode} {r.stderr[:200]!r}", r.returncode in (0, 255) and "egmentation" not in r.stderr)
+        t.check(f"from the environment: {r.returncode} {r.stderr[:200]!r}", r.returncode == 1 and "no such word" in r.stderr)
     for value in "9" * 100000, ",".join(["0"] * 30000), "-1", "%n%n", "GPU-????", "MIG-" + "f" * 5000, "0,0,0", "\udcff\udcfe", "=" * 20000:
         for name in "CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_CPU_BIND":
             # set for the task over what Slurm sets: by a plugin before ours in a real site, here by --export
