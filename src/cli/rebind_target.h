@@ -30,7 +30,8 @@ class RebindCrowd {
   /// The process that was read by this number has not ended since.
   bool alive(int pid) const;
   const Machine& machine() const { return system_.machine; }
-  const std::vector<std::string>& notes() const { return users_.notes; }
+  /// Of who else may use a GPU: nothing where a process was named.
+  std::vector<std::string> notes() const { return options_.all_gpu ? users_.notes : std::vector<std::string>(); }
 
  private:
   struct Member {

@@ -128,7 +128,7 @@ GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* n
 std::vector<std::string> sources::notes_of_unseen(int elsewhere, int closed) {
   std::vector<std::string> notes;
   if (elsewhere > 0) notes.push_back(std::to_string(elsewhere) + " process(es) that the driver lists run outside this container");
-  if (closed > 0) notes.push_back(std::to_string(closed) + " process(es) of other users cannot be looked into (run as root to see all)");
+  if (closed > 0) notes.push_back(std::to_string(closed) + " process(es) cannot be looked into (root with CAP_SYS_PTRACE sees all)");
   return notes;
 }
 

@@ -66,7 +66,7 @@ TEST(GpuUsers, AreWhoHoldsADeviceFileOpen) {
   const sample::ChangingTree tree(proc);
   const auto found = find_gpu_users(tree, mixed(), nullptr);
   EXPECT_THAT(found.users, ElementsAre(GpuUser{5, {0}, Source::kProcfs}, GpuUser{6, {2}, Source::kProcfs}));
-  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("1 process(es) of other users cannot be looked into")));
+  EXPECT_THAT(found.notes, ElementsAre(HasSubstr("1 process(es) cannot be looked into")));
 }
 
 TEST(GpuUserFinder, SaysWhatFindGpuUsersSays) {
