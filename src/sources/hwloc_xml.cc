@@ -221,8 +221,10 @@ void Reader::read_root() {
   const auto cpus = cpus_of_object(root);
   if (!cpus.empty()) machine.online = {cpus, kFrom};
   const auto complete = set_attribute<CpuSet>(root, "complete_cpuset").value_or(cpus);
-  // Version 1 tells offline CPUs from forbidden ones; later versions only say that some CPUs are not usable.
-  if (const auto online = set_attribute<CpuSet>(root, "online_cpuset")) machine.offline = {complete - *online - cpus, kFrom};
+  // Version 1 tells offline CPUs from forbidden ones; later versions only say that some CPUs are not usable, also where they
+  // write the old format: online_cpuset is then what the recorder might use.
+  const auto online = set_attribute<CpuSet>(root, "online_cpuset");
+  if (online && !info_of(root, "hwlocVersion").starts_with("2.")) machine.offline = {complete - *online - cpus, kFrom};
   else if (complete == cpus) machine.offline = {CpuSet{}, kFrom};
   const auto text = [&](std::string_view name) {
     auto value = info_of(root, name);

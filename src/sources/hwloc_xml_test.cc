@@ -53,6 +53,16 @@ TEST(HwlocXml, TakesADeviceAtTheWholeMachineAsUnknown) {
 
 TEST(HwlocXml, LeavesOpenWhichUnusableCpusAreOffline) { EXPECT_FALSE(read(two_nodes("", "")).offline); }
 
+// hwloc 2 writes the old format with the CPUs that it might use as online_cpuset (Lassen: cores set aside for the system).
+TEST(HwlocXml, TakesForbiddenCpusForOfflineInNoVersion) {
+  const auto offline = [](const std::string& version) {
+    return read(R"(<topology><object type="Machine" cpuset="0xe" complete_cpuset="0xf" online_cpuset="0xe" allowed_cpuset="0xe" nodeset="0x1">
+<info name="hwlocVersion" value=")" + version + R"("/><object type="NUMANode" os_index="0" cpuset="0xe" nodeset="0x1" local_memory="4096"/></object></topology>)").offline;
+  };
+  EXPECT_EQ(offline("1.11.8")->to_list(), "0");
+  EXPECT_FALSE(offline("2.1.0"));
+}
+
 TEST(HwlocXml, KeepsGpuMemoryOutOfTheNodesThatAGpuIsNear) {
   const auto m = read(R"(<topology version="2.0"><object type="Machine" cpuset="0x3" complete_cpuset="0x3" nodeset="0x3">
 <object type="NUMANode" os_index="0" cpuset="0x3" nodeset="0x1" local_memory="4096"/>
