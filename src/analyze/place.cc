@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "analyze/prepared.h"
+#include "analyze/ring_search.h"
 #include "base/combinations.h"
 #include "machine/gpu_pairs.h"
 #include "numapin/analyze.h"
@@ -18,7 +19,7 @@ namespace {
 using Subset = std::vector<std::size_t>;  // positions among the candidates
 
 constexpr std::size_t kExactGpus = 16;   // 12,870 subsets at most
-constexpr std::size_t kExactRing = 8;    // 5,040 orders
+constexpr std::size_t kExactRing = 8;    // 5,040 orders of each
 constexpr double kSame = 1e-6;           // rates that differ by less are one
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
@@ -29,7 +30,7 @@ class Placer {
   Placer(const Machine& m, const LinkGraph& g, Pattern p, std::vector<int> among)
       : m_(m), g_(g), pattern_(p), among_(std::move(among)), pairs_(m, gpus()), routes_(g) {
     for (const auto& a : among_)
-      for (const auto& b : among_) alone_.push_back(a == b ? kInfinite : std::min(alone(a, b), alone(b, a)));
+      for (const auto& b : among_) alone_.push_back(a == b ? kInfinite : alone(a, b));
   }
 
   Placing best(std::size_t count) {
@@ -46,18 +47,21 @@ class Placer {
     while (next_combination(s, among_.size()));
     std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.bound != b.bound ? a.bound > b.bound : a.score > b.score; });
     std::optional<Candidate> best;
-    double most = -1;
+    Tried most;
+    bool exact = true;
     for (auto& c : all) {
       // What is left can at most reach its bound.
-      if (best && (c.bound < most * (1 - kSame) || (c.bound <= most * (1 + kSame) && c.score <= best->score))) continue;
-      double rate = slowest(c.subset);
-      if (rate < c.bound * (1 - kSame)) rate = std::max(rate, slowest(ring_order(c.subset)));
-      const bool same = std::abs(rate - most) <= most * kSame || rate == most;
-      if (best && !(same ? c.score > best->score : rate > most)) continue;
-      most = rate;
+      if (best && (c.bound < most.rate * (1 - kSame) || (c.bound <= most.rate * (1 + kSame) && c.score <= best->score))) continue;
+      // Of subsets as fast as the best, the better connected one is wanted too.
+      const bool wins_ties = best && c.score > best->score;
+      const double floor = wins_ties ? most.rate * (1 - 3 * kSame) : most.rate;
+      auto tried = best_order(c.subset, c.bound, floor);
+      exact = exact && tried.is_best;
+      if (best && tried.rate <= (wins_ties ? most.rate * (1 - 2 * kSame) : most.rate * (1 + kSame))) continue;
+      most = std::move(tried);
       best = c;
     }
-    return placing(best->subset, best_order(best->subset, best->bound), true);
+    return placing(best->subset, most.order, exact);
   }
 
   Placing in_order(std::size_t count) {
@@ -166,24 +170,46 @@ class Placer {
     return least;
   }
 
-  /// Sharing may spoil the order that is best link by link: up to 8 GPUs, every order is tried.
-  Subset best_order(const Subset& s, double limit) {
-    double most = slowest(s);
-    auto best = s, order = s;
-    if (!is_ring() || most >= limit * (1 - kSame)) return best;
-    if (const auto by_pairs = ring_order(s); slowest(by_pairs) > most * (1 + kSame)) {
-      best = by_pairs;
-      most = slowest(best);
+  struct Tried {
+    Subset order;
+    double rate = -1;
+    bool is_best = true;  ///< false: another order of these GPUs may be faster
+  };
+  /// Sharing may spoil the order that is best link by link: up to 8 GPUs, every order is tried that may beat `floor`.
+  Tried best_order(const Subset& s, double limit, double floor) {
+    Tried tried{s, slowest(s), true};
+    if (!is_ring() || s.size() < 3 || tried.rate >= limit * (1 - kSame)) return tried;
+    if (s.size() <= kExactRing) {
+      auto found = rings().best(s, std::max(floor, tried.rate), limit);
+      if (!found.order.empty()) tried = {std::move(found.order), found.rate, true};
+      tried.is_best = rings().is_complete();
+      return tried;
     }
-    if (s.size() < 4 || s.size() > kExactRing) return best;
-    do {
-      if (most >= limit * (1 - kSame)) break;
-      if (const double rate = slowest(order); rate > most * (1 + kSame)) {
-        most = rate;
-        best = order;
+    if (auto by_pairs = ring_order(s); slowest(by_pairs) > tried.rate * (1 + kSame)) {
+      tried.rate = slowest(by_pairs);
+      tried.order = std::move(by_pairs);
+    }
+    tried.is_best = tried.rate >= limit * (1 - kSame);
+    return tried;
+  }
+
+  RingSearch& rings() {
+    if (rings_) return *rings_;
+    std::vector<double> capacity;
+    for (const auto& c : g_.channels) capacity.push_back(c.capacity.gb_per_s.value_or(kInfinite));
+    std::vector<RingHop> hops;
+    for (const int a : among_)
+      for (const int b : among_) {
+        RingHop hop;
+        const auto* route = a == b ? nullptr : routes_.of(gpu_ref(a), gpu_ref(b));
+        if (route == nullptr || !route->cannot_know.empty()) hop.ceiling = 0;
+        else if (route->ceiling) hop.ceiling = *route->ceiling;
+        if (route != nullptr)
+          for (const auto& use : route->uses)
+            if (capacity[use.channel] < kInfinite) hop.uses.push_back(use);
+        hops.push_back(std::move(hop));
       }
-    } while (std::next_permutation(order.begin() + 1, order.end()));
-    return best;
+    return rings_.emplace(among_.size(), std::move(hops), std::move(capacity));
   }
 
   /// More than 16 GPUs (AMD CPX shows 64): grow a subset from each, by rank and rate.
@@ -207,7 +233,7 @@ class Placer {
     for (std::size_t i = 0; i < among_.size(); ++i) {
       if (std::binary_search(s.begin(), s.end(), i)) continue;
       std::pair<double, int> now{kInfinite, std::numeric_limits<int>::max()};
-      for (const auto j : s) now = {std::min(now.first, pair(i, j)), std::min(now.second, pairs_.rank(i, j))};
+      for (const auto j : s) now = {std::min({now.first, pair(i, j), pair(j, i)}), std::min(now.second, pairs_.rank(i, j))};
       if (now > most) {
         most = now;
         best = i;
@@ -232,6 +258,7 @@ class Placer {
   GpuPairs pairs_;
   RouteCache routes_;
   std::vector<double> alone_, paths_;
+  std::optional<RingSearch> rings_;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
 #include <set>
 
 #include "base/combinations.h"
@@ -70,6 +71,38 @@ TEST(Place, OrdersARingAlongTheBonds) {
   EXPECT_NEAR(*r.best.slowest, 2 * 23.9, 1e-6);  // 0-3-2-1-5-6-7-4-0: all NV2
   EXPECT_NEAR(slowest(dgx1(), Pattern::kRing, r.best.ring), 2 * 23.9, 1e-6);
   EXPECT_FALSE(r.naive.slowest);  // GPU 3 to GPU 4 goes over QPI
+}
+
+/// Switches and cards of any speed, some bonds: where links are shared, the best order of a ring is none that pairs tell.
+Machine any_tree(unsigned seed) {
+  std::mt19937 dice(seed);
+  const auto below = [&](unsigned n) { return static_cast<int>(dice() % n); };
+  constexpr PciLink kLinks[] = {test::kGen3x16, test::kGen4x16, test::kGen3x8, test::kGen5x16};
+  constexpr const char* kCpus[] = {"Intel(R) Xeon(R) Gold 5120 CPU @ 2.20GHz", "AMD EPYC 7742 64-Core Processor", "Intel(R) Xeon(R) Platinum 8480C"};
+  LinkedMachine made(kCpus[below(3)]);
+  const int gpus = 5 + below(3);
+  std::vector<PciAddress> switches;
+  for (int i = 0; i < 4; ++i) switches.push_back(made.add_switch(i / 2, kLinks[below(4)]));
+  for (int i = 0; i < gpus; ++i) {
+    const int at = below(6);
+    made.add_gpu(at < 4 ? at / 2 : at - 4, at < 4 ? std::optional(switches[static_cast<std::size_t>(at)]) : std::nullopt, kLinks[below(4)], test::kA100);
+  }
+  for (int i = below(8); i > 0; --i)
+    if (const int a = below(static_cast<unsigned>(gpus)), b = below(static_cast<unsigned>(gpus)); a != b) made.add_nvlinks(a, b, 1 + below(4));
+  return made.machine();
+}
+
+TEST(Place, IsAsGoodAsTryingEveryOrderOnAnyTree) {
+  for (unsigned seed = 25; seed < 37; ++seed) {  // 32: the best four pairs share a switch's link
+    const auto m = any_tree(seed);
+    std::vector<int> among;
+    for (const auto& gpu : m.gpus) among.push_back(gpu.index);
+    for (const std::size_t count : {3, 5}) {
+      const auto best = place(m, static_cast<int>(count), Pattern::kRing, among).best;
+      EXPECT_TRUE(best.exact);
+      EXPECT_NEAR(best.slowest.value_or(0), best_by_trying(m, count, Pattern::kRing), 1e-4) << "seed " << seed << ", " << count << " GPUs";
+    }
+  }
 }
 
 TEST(Place, IsAsGoodAsTryingEverything) {

@@ -75,7 +75,7 @@ std::string place_text(const PlaceView& v) {
   const auto& best = v.result.best;
   const auto& naive = v.result.naive;
   std::string text = fmt::format("{}: {} GPUs for {}\n", v.hostname, best.gpus.size(), to_string(v.pattern));
-  text += fmt::format("best    GPUs {}, slowest flow {} GB/s{}\n", numbers(best.gpus), rate(best.slowest), best.exact ? "" : " (more than 16 GPUs: grown, not every subset tried)");
+  text += fmt::format("best    GPUs {}, slowest flow {} GB/s{}\n", numbers(best.gpus), rate(best.slowest), best.exact ? "" : " (perhaps not the best: there are too many to try all)");
   if (v.pattern == Pattern::kRing && best.ring.size() > 2) text += fmt::format("ring    {}\n", numbers(best.ring));
   text += fmt::format("naive   GPUs {}, slowest flow {} GB/s\n", numbers(naive.ring), rate(naive.slowest));
   if (best.slowest && naive.slowest && *best.slowest > *naive.slowest * 1.005)
