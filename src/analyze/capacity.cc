@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "analyze/measured_rates.h"
+#include "machine/made_up_link.h"
 
 namespace numapin {
 namespace {
@@ -19,7 +20,7 @@ Capacity measured(double gb_per_s, std::string because) { return {gb_per_s, Basi
 /// The speed a link has under load: an idle GPU lets its link sleep at Gen1, so the most both ends can; the width does not
 /// sleep, so as it is now. Other devices' links do not sleep.
 std::optional<PciLink> awake(const PciDevice& d, bool sleeps) {
-  if (!d.link && !d.link_max) return std::nullopt;
+  if ((!d.link && !d.link_max) || (sleeps && has_made_up_link(d))) return std::nullopt;
   auto link = d.link ? *d.link : *d.link_max;
   if (d.link_max && (sleeps || link.gt_per_s <= 0)) link.gt_per_s = std::max(link.gt_per_s, d.link_max->gt_per_s);
   if (d.link_max && link.width <= 0) link.width = d.link_max->width;
@@ -160,17 +161,19 @@ Capacity CapacityTable::interconnect(int from, int to, int neighbours, const std
           fmt::format("{}: {}{}", cpu_->name, cpu_->interconnect_because, shared)};
 }
 
-Capacity CapacityTable::nvlink(int from, int to, int count) const {
+Capacity CapacityTable::nvlink(int from, int to, std::optional<int> count, int bonds) const {
   if (measured_ != nullptr) {
     const auto rate = from == to ? measured_best_copy(*measured_, from) : measured_copy_to(*measured_, from, to);
     if (rate) return measured(*rate, "copies between GPUs");
   }
   const auto* gpu = gpu_at(from);
   const auto rates = gpu != nullptr ? find_gpu_rates(*gpu) : std::nullopt;
+  const int links = count.value_or(rates ? std::max(1, rates->nvlinks / bonds) : 1);
+  const auto doubt = count ? std::string() : std::string("; no source counts the links");
   if (rates && rates->nvlink_gb_per_s > 0)
-    return {rates->nvlink_gb_per_s * count, Basis::kPublished, fmt::format("{} x {}", count, rates->nvlink_because)};
+    return {rates->nvlink_gb_per_s * links, count ? Basis::kPublished : Basis::kGuess, fmt::format("{} x {}{}", links, rates->nvlink_because, doubt)};
   // NVLink 2, 3 and 4 have 25 GB/s a link; the slowest that copies get of it among A100, H100 and V100.
-  return {20.9 * count, Basis::kGuess, fmt::format("{} links of a GPU of unknown kind, taken for NVLink 2 to 4: 20.9 to 23.9 GB/s a link of 25", count)};
+  return {20.9 * links, Basis::kGuess, fmt::format("{} links of a GPU of unknown kind, taken for NVLink 2 to 4: 20.9 to 23.9 GB/s a link of 25{}", links, doubt)};
 }
 
 Capacity CapacityTable::xgmi(int from, int to, std::optional<int> count) const {

@@ -27,7 +27,8 @@ class CapacityTable {
   Capacity interconnect(int from, int to, int neighbours, const std::vector<int>& socket_of) const;
   std::string interconnect_name() const;
   /// From GPU `from` to GPU `to`; equal: its links to an NVSwitch.
-  Capacity nvlink(int from, int to, int count) const;
+  /// `count`: links of this bond; unknown: the GPU's links are taken to be shared evenly by so many `bonds`.
+  Capacity nvlink(int from, int to, std::optional<int> count, int bonds) const;
   Capacity xgmi(int from, int to, std::optional<int> count) const;
   /// NVLinks of a GPU in all; where unknown, more than any has.
   int nvlinks_of(int gpu) const;

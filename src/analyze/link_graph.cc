@@ -90,7 +90,7 @@ class Builder {
 
   // ---- links between GPUs, and to their CPU ----
   void add_gpu_links();
-  void add_switched(const std::vector<int>& gpus, int count);
+  void add_switched(const std::vector<int>& gpus, std::optional<int> count);
   void add_c2c();
 
   const Machine& m_;
@@ -374,13 +374,16 @@ void Builder::add_devices() {
 
 // ---- NVLink, xGMI, C2C -------------------------------------------------------------------------------------------------------
 
+/// Without a switch no GPU is bound to more others (DGX-1's cube); bonds are not counted by every source.
+constexpr std::size_t kMostPeersOfAMesh = 4;
+
 /// GPUs that all reach each other with the same bond, which is more than their links could do one by one: an NVSwitch.
-void Builder::add_switched(const std::vector<int>& gpus, int count) {
+void Builder::add_switched(const std::vector<int>& gpus, std::optional<int> count) {
   const int hub = add_part(Kind::kNvSwitch, 0, "NVSwitch");
   for (const int index : gpus) {
     const int part = gpu_part_.at(index);
-    const auto capacity = rates_.nvlink(index, index, count);
-    add_duplex(part, hub, fmt::format("NV{}", count), LinkType::kNvlink, capacity, capacity);
+    const auto capacity = rates_.nvlink(index, index, count, 1);
+    add_duplex(part, hub, count ? fmt::format("NV{}", *count) : "NV", LinkType::kNvlink, capacity, capacity);
   }
 }
 
@@ -401,23 +404,26 @@ void Builder::add_gpu_links() {
     if (switched.contains(gpu)) continue;
     auto group = others;
     group.insert(gpu);
-    const int count = pairs.at({gpu, *others.begin()})->count.value_or(1);
+    const std::optional<int> count = pairs.at({gpu, *others.begin()})->count;
     const bool alike = std::all_of(group.begin(), group.end(), [&](int g) {
       auto with_self = peers.contains(g) ? peers.at(g) : std::set<int>{};
       with_self.insert(g);
       return with_self == group && std::all_of(group.begin(), group.end(), [&](int h) {
-        return g == h || pairs.at({g, h})->count.value_or(1) == count;
+        return g == h || pairs.at({g, h})->count == count;
       });
     });
-    if (!alike || count * static_cast<int>(others.size()) <= rates_.nvlinks_of(gpu)) continue;
+    const bool too_many = count ? *count * static_cast<int>(others.size()) > rates_.nvlinks_of(gpu) : others.size() > kMostPeersOfAMesh;
+    if (!alike || !too_many) continue;
     add_switched({group.begin(), group.end()}, count);
     switched.insert(group.begin(), group.end());
   }
   for (const auto& [key, link] : pairs) {
     const auto [a, b] = key;
     if (a > b || (switched.contains(a) && switched.contains(b))) continue;
-    const auto there = link->kind == LinkKind::kNvlink ? rates_.nvlink(a, b, link->count.value_or(1)) : rates_.xgmi(a, b, link->count);
-    const auto back = link->kind == LinkKind::kNvlink ? rates_.nvlink(b, a, link->count.value_or(1)) : rates_.xgmi(b, a, link->count);
+    const auto bonds = [&](int gpu) { return static_cast<int>(peers.contains(gpu) ? peers.at(gpu).size() : 1); };
+    const bool nvlink = link->kind == LinkKind::kNvlink;
+    const auto there = nvlink ? rates_.nvlink(a, b, link->count, bonds(a)) : rates_.xgmi(a, b, link->count);
+    const auto back = nvlink ? rates_.nvlink(b, a, link->count, bonds(b)) : rates_.xgmi(b, a, link->count);
     add_duplex(gpu_part_.at(a), gpu_part_.at(b), to_string(*link), link->kind == LinkKind::kNvlink ? LinkType::kNvlink : LinkType::kXgmi, there, back);
   }
 }

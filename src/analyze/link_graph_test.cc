@@ -172,6 +172,41 @@ TEST(LinkGraph, SeesABridgeOrMeshWhereTheyDoNot) {
   EXPECT_NEAR(*t.total, 2 * 4 * 21.6, 1e-6);
 }
 
+Machine with_uncounted_nvlinks(int gpus, std::uint16_t device) {
+  LinkedMachine made(kSkylake5120);
+  for (int i = 0; i < gpus; ++i) made.add_gpu(i * 2 / gpus, {}, test::kGen5x16, device);
+  made.add_nvswitch(1);
+  for (auto& link : made.raw().links) link.count.reset();
+  return made.machine();
+}
+
+// hwloc's XML says that there are NVLinks, and not how many: four H200 have 6 of their 18 to each of the others.
+TEST(LinkGraph, SharesUncountedNvlinksEvenlyAndCallsThatAGuess) {
+  const auto r = route(with_uncounted_nvlinks(4, test::kH100), gpu(0), gpu(3));
+  EXPECT_NEAR(*r.gb_per_s, 6 * 20.9, 1e-6);
+  EXPECT_EQ(r.basis, Basis::kGuess);
+}
+
+TEST(LinkGraph, SeesAnNvSwitchWhereAGpuHasMorePeersThanAMesh) {
+  const auto m = with_uncounted_nvlinks(8, test::kA100);
+  const auto r = route(m, gpu(0), gpu(5));
+  EXPECT_NEAR(*r.gb_per_s, 12 * 21.6, 1e-6);
+  EXPECT_EQ(r.basis, Basis::kGuess);
+  const auto g = make_link_graph(m);
+  EXPECT_EQ(route_text(g, *find_route(g, gpu(0), gpu(5))), "GPU 0 -> NV -> NVSwitch -> NV -> GPU 5");
+}
+
+// An Intel card's GPU and the port above it claim one lane at 2.5 GT/s; the card's own port is what counts.
+TEST(LinkGraph, PassesOverTheMadeUpLinksOfIntelGpus) {
+  constexpr PciLink kMadeUp{2.5, 1};
+  LinkedMachine made(kSkylake5120);
+  made.add_gpu(0, made.add_switch(0, test::kGen4x16), kMadeUp, 0x56c0);
+  for (auto& d : made.raw().pci)
+    if (d.link_max->width == kMadeUp.width) d.vendor = 0x8086;
+  made.raw().gpus[0].vendor = 0x8086;
+  EXPECT_NEAR(rate(made.machine(), node(0), gpu(0)), pcie(16, 16), 1e-6);
+}
+
 TEST(LinkGraph, DoesNotSendTrafficThroughAnotherGpu) {
   LinkedMachine made(kSkylake5120);
   for (int i = 0; i < 3; ++i) made.add_gpu(0, {}, test::kGen3x16, test::kV100);

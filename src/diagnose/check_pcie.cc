@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "diagnose/result.h"
+#include "machine/made_up_link.h"
 
 namespace numapin::doctor {
 namespace {
@@ -21,10 +22,12 @@ struct Hop {
   PciLink now, most;
 };
 
-/// The device's own link and those of the bridges above it, where both ends of the scale are known.
+/// The device's own link (Intel's GPUs: that of their card) and those of the bridges above it, where both ends of the scale
+/// are known.
 std::vector<Hop> hops(const Machine& m, const PciDevice& device) {
   std::vector<const PciDevice*> way = {&device};
   for (const auto* bridge : upstream(m, device)) way.push_back(bridge);
+  way.erase(way.begin(), std::find_if(way.begin(), way.end(), [](const auto* d) { return !has_made_up_link(*d); }));
   std::vector<Hop> out;
   for (const auto* d : way)
     if (d->link && d->link_max && d->link->width > 0 && !is_virtual_port(*d)) out.push_back({d->address, *d->link, *d->link_max});
@@ -57,7 +60,7 @@ CheckResult pcie_link(const Setup& s) {
     if (device == nullptr || device->physfn || gpu.memory_node)
       continue;  // a virtual function's link is made up; over C2C it does not matter
     const auto way = hops(m, *device);
-    if (way.empty() || way.front().at != device->address) continue;
+    if (way.empty() || (way.front().at != device->address && !has_made_up_link(*device))) continue;
     seen = true;
     const auto& own = way.front();
     const auto narrowest =
