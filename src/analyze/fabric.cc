@@ -25,6 +25,9 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
+/// Of a leaf to a spine, each way: some 100 MB.
+constexpr std::size_t kMostWays = 4'000'000;
+
 struct Rail {
   int gpu = 0;
   Route out, in;             ///< GPU to the wire of its NIC, and back
@@ -40,6 +43,9 @@ class Cluster {
     if (f_.rail_optimized && f_.leaves < static_cast<int>(rails_.size()))
       return bad_input(fmt::format("build the fabric: {} leaves for {} rails", f_.leaves, rails_.size()),
                        "a rail-optimized fabric has at least one leaf a rail: raise leaves, or set rail_optimized to false");
+    if (leaves() * ways() > kMostWays)
+      return bad_input(fmt::format("build the fabric: {} leaves with {} spines each", leaves(), spines()),
+                       fmt::format("{} ways between leaves and spines are the most; \"spread\": true counts a leaf's as one", kMostWays));
     fill_capacities();
     add_flows(aligned);
     return result();

@@ -79,6 +79,17 @@ TEST(Fabric, NeedsAsManyLeavesAsRails) {
   EXPECT_TRUE(run_fabric(m, make_link_graph(m), f, true));
 }
 
+// 100,000 leaves with a way of their own to each of 100,000 spines would be 10^10 links.
+TEST(Fabric, RefusesMoreLinksThanMemoryHolds) {
+  auto f = tapered();
+  f.leaves = f.spines = 100000;
+  f.spread = false;
+  const auto m = test::rail_machine();
+  const auto t = run_fabric(m, make_link_graph(m), f, true);
+  ASSERT_FALSE(t);
+  EXPECT_THAT(t.error().message, HasSubstr("100000 leaves with 100000 spines"));
+}
+
 TEST(Fabric, NeedsTheNicsRate) {
   auto m = test::rail_machine(0);
   auto f = tapered();

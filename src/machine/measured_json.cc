@@ -105,7 +105,10 @@ Measurement read_measurement(const Place& p) {
   m.how = text(p["how"]);
   p["samples"].each([&](const Place& e) {
     e.demand();
-    if (const auto sample = e.number()) m.samples.push_back(*sample);
+    const auto sample = e.number();
+    // A time may be nothing within the clock's grain, and a thread that moves may gain; no rate is nothing.
+    if (sample && !is_time(m.metric) && *sample <= 0) e.complain("not a number above 0");
+    if (sample) m.samples.push_back(*sample);
   });
   m.ceiling = p["ceiling"].positive();
   m.ceiling_from = text(p["ceiling_from"]);

@@ -148,6 +148,9 @@ TEST(MeasuredJson, SaysWhereItIsWrong) {
   EXPECT_THAT(error(R"({"schema": "numapin/topo/1"})"), testing::HasSubstr("not a schema this version reads"));
   EXPECT_EQ(error(R"({"schema": "numapin/measured/1", "measurements": [{"metric": "read", "samples": [1, "x"]}]})"),
             "read measured JSON: /measurements/0/samples/1: not a number");
+  EXPECT_EQ(error(R"({"schema": "numapin/measured/1", "measurements": [{"metric": "read", "samples": [0]}]})"),
+            "read measured JSON: /measurements/0/samples/0: not a number above 0");
+  EXPECT_TRUE(measured_from_json(R"({"schema": "numapin/measured/1", "measurements": [{"metric": "migration", "samples": [0]}]})"));
   EXPECT_THAT(error(R"({"schema": "numapin/measured/1", "measurements": [{"metric": "reed"}]})"),
               testing::HasSubstr("\"reed\" is none of the known words"));
 }
