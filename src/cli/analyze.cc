@@ -81,13 +81,27 @@ Result<std::string> run_paths(const Session& s, const AnalyzeOptions& o, const S
 
 // ---- traffic ---------------------------------------------------------------------------------------------------------------
 
+bool is_part(const LinkGraph& g, DeviceRef end) {
+  const auto kind = end.type == DeviceRef::Type::kGpu ? Part::Kind::kGpu : end.type == DeviceRef::Type::kNic ? Part::Kind::kNic : Part::Kind::kMemory;
+  return std::any_of(g.parts.begin(), g.parts.end(), [&](const Part& p) { return p.kind == kind && p.index == end.index; });
+}
+
+Result<FlowSet> read_flows(const std::string& file, const LinkGraph& g) {
+  NUMAPIN_TRY(const auto text, read_text_file(file));
+  NUMAPIN_TRY(auto flows, flows_from_json(text));
+  if (flows.flows.empty()) return bad_input(fmt::format("read {}: it has no flows", file));
+  for (const auto& flow : flows.flows)
+    for (const auto end : {flow.from, flow.to})
+      if (!is_part(g, end)) return bad_input(fmt::format("run the flows of {}: this machine has no {}", file, to_string(end)), "'numapin topo' lists what it has");
+  return flows;
+}
+
 /// A machine as it is or might be, and the flows on it.
 Result<TrafficView::Run> run_once(const AnalyzeOptions& o, const Subject& subject, const Machine& m, std::string name, const Binding& binding) {
   TrafficView::Run run{std::move(name), subject.graph(m), {}, {}, 0};
   FlowSet flows;
   if (!o.flows.empty()) {
-    NUMAPIN_TRY(const auto text, read_text_file(o.flows));
-    NUMAPIN_TRY(flows, flows_from_json(text));
+    NUMAPIN_TRY(flows, read_flows(o.flows, run.graph));
   } else {
     const auto pattern = parse_pattern(o.pattern.empty() ? "load" : o.pattern).value();
     flows = flows_of(m, run.graph, pattern, subject.gpus, binding);
@@ -105,10 +119,17 @@ std::string run_name(const AnalyzeOptions& o, std::string_view bind) {
   return pattern == "load" || pattern == "save" ? fmt::format("{}, memory {}", pattern, bind) : pattern;
 }
 
+Result<Binding> read_binding(std::string_view word, const Machine& m) {
+  NUMAPIN_TRY(const auto binding, parse_binding(word));
+  if (binding.kind == Binding::Kind::kNode && !memory_nodes(m).contains(binding.node))
+    return bad_input(fmt::format("bind to node {}: it has no memory", number(binding.node)), "'numapin topo' lists the nodes");
+  return binding;
+}
+
 /// "bind=node0" asks for the same traffic with other memory; anything else changes the machine.
 Result<TrafficView::Run> run_what_if(const AnalyzeOptions& o, const Subject& subject, const std::string& spec, const Binding& binding) {
   if (spec.starts_with("bind=")) {
-    NUMAPIN_TRY(const auto other, parse_binding(std::string_view(spec).substr(5)));
+    NUMAPIN_TRY(const auto other, read_binding(std::string_view(spec).substr(5), subject.machine()));
     return run_once(o, subject, subject.machine(), run_name(o, spec.substr(5)), other);
   }
   auto changed = subject.machine();
@@ -117,9 +138,7 @@ Result<TrafficView::Run> run_what_if(const AnalyzeOptions& o, const Subject& sub
 }
 
 Result<std::string> run_traffic_command(const Session& s, const AnalyzeOptions& o, const Subject& subject) {
-  NUMAPIN_TRY(const auto binding, parse_binding(o.bind));
-  if (binding.kind == Binding::Kind::kNode && !memory_nodes(subject.machine()).contains(binding.node))
-    return bad_input(fmt::format("bind to node {}: it has no memory", number(binding.node)), "'numapin topo' lists the nodes");
+  NUMAPIN_TRY(const auto binding, read_binding(o.bind, subject.machine()));
   TrafficView view{subject.hostname(), {}};
   NUMAPIN_TRY(auto first, run_once(o, subject, subject.machine(), run_name(o, o.bind), binding));
   view.runs.push_back(std::move(first));

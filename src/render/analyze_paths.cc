@@ -154,7 +154,7 @@ std::string capacities_text(const LinkGraph& g, const std::vector<PairTable>& ta
 }  // namespace
 
 std::string paths_text(const PathsView& v, const TextStyle& style) {
-  std::string text = fmt::format("{}: GB/s that one transfer alone gets; <= a link on the way is unknown, ~ the limit is a guess, ? nobody can say\n", v.hostname);
+  std::string text = fmt::format("{}: GB/s that one transfer alone gets\n(<= a link on the way is unknown, ~ the limit is a guess, ? nobody can say)\n", v.hostname);
   for (const auto& t : v.tables) text += fmt::format("\n{}\n{}{}", t.title, matrix_of(t, style), routes_of(v.graph, t, v.every_pair, style));
   return text + "\nwhat the links carry, one way\n" + capacities_text(v.graph, v.tables, style);
 }

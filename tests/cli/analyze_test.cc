@@ -46,6 +46,17 @@ TEST(AnalyzeCommand, WhatIfComparesWithTheMachineAsItIs) {
   EXPECT_THAT(doc["runs"][1]["advice"]["sentence"].get<std::string>(), HasSubstr("PCIe Gen3 x8"));
 }
 
+TEST(AnalyzeCommand, RefusesEndsThatTheMachineLacks) {
+  const auto file = write("flows.json", R"({"schema": "numapin/flows/1", "flows": [{"from": "gpu0", "to": "gpu99"}]})");
+  const auto ran = run("traffic --machine dgx-h100 --flows " + file.string());
+  EXPECT_NE(ran.status, 0);
+  EXPECT_THAT(ran.err, HasSubstr("this machine has no GPU 99"));
+  const auto other = run("traffic --machine dgx-h100 --what-if bind=node99");
+  EXPECT_NE(other.status, 0);
+  EXPECT_THAT(other.err, HasSubstr("bind to node 99: it has no memory"));
+  EXPECT_THAT(run("traffic --machine dgx-h100 --flows " + write("none.json", R"({"schema": "numapin/flows/1", "flows": []})").string()).err, HasSubstr("it has no flows"));
+}
+
 TEST(AnalyzeCommand, TakesMeasuredRates) {
   const auto file = write("measured.json", R"({"schema": "numapin/measured/1", "measurements": [
     {"metric": "host-to-device", "memory_node": 0, "gpu": 0, "samples": [21.5, 21.5, 21.5]}]})");
