@@ -55,6 +55,7 @@ struct IdleState {
   std::string name;    ///< "C6"
   int latency_us = 0;  ///< to wake up
   bool disabled = false;
+  int number = 0;      ///< "state3"
   bool operator==(const IdleState&) const = default;
 };
 
@@ -62,6 +63,7 @@ struct IdleState {
 struct CpuFrequency {
   std::string driver, governor;
   std::string energy_preference;  ///< "" where the driver has none
+  int policy = 0;
   bool operator==(const CpuFrequency&) const = default;
 };
 
@@ -91,6 +93,7 @@ struct PciFacts {
   std::string iommu_domain;              ///< "identity", "DMA", "DMA-FQ"; "" where the device is in no group
   std::optional<std::uint64_t> bar_bytes;  ///< largest memory region
   std::map<int, CpuSet> irqs;            ///< interrupt -> CPUs that it goes to
+  std::map<int, CpuSet> irq_masks = {};  ///< interrupt -> CPUs that it may go to: smp_affinity_list
   bool operator==(const PciFacts&) const = default;
 };
 

@@ -66,8 +66,21 @@ bool is_to_mend(const Examination& e) {
                      [](const Finding& f) { return f.severity != Severity::kNote; });
 }
 
-void say_what_is_left(const Options& o, const Setup& setup, const std::vector<std::string>& notes, Session& session) {
+/// Files of /proc/sys and /sys are read-only in a container.
+bool needs_the_host(const std::vector<Examination>& list, const Setup& setup) {
+  const bool inside = std::any_of(setup.subjects.begin(), setup.subjects.end(), [](const Subject& s) {
+    return s.kind == Subject::Kind::kShell && s.in_container.value_or(false);
+  });
+  return inside && std::any_of(list.begin(), list.end(), [](const Examination& e) {
+           return e.check->family == Family::kKernel && std::any_of(e.result.findings.begin(), e.result.findings.end(),
+                                                                    [](const Finding& f) { return !f.mend.empty(); });
+         });
+}
+
+void say_what_is_left(const Options& o, const Setup& setup, const std::vector<Examination>& list,
+                      const std::vector<std::string>& notes, Session& session) {
   for (const auto& note : notes) session.say(note);
+  if (needs_the_host(list, setup)) session.say("this is a container: kernel settings are the host's, and are mended there");
   if (o.words.empty() && !setup.gpu_jobs.empty())
     session.say(fmt::format("{} process(es) use GPUs: 'numapin inspect' judges them, 'numapin doctor PID' one of them",
                             setup.gpu_jobs.size()));
@@ -112,7 +125,7 @@ int run(const Options& o, Session& session) {
   else
     session.out << doctor_text(list, style_of(o, session));
   session.out << std::flush;
-  if (!o.json && !o.script && !o.undo_script) say_what_is_left(o, *setup, notes, session);
+  if (!o.json && !o.script && !o.undo_script) say_what_is_left(o, *setup, list, notes, session);
   return std::any_of(list.begin(), list.end(), is_to_mend) ? kFailed : kDone;
 }
 

@@ -54,6 +54,11 @@ Finding mended(const Subject& s, Severity severity, std::string is, std::string 
   return f;
 }
 
+/// A variable is set in the shell that doctor was started from; what runs, or sets its own, has to be started anew.
+std::string in_its_shell(const Subject& s, const std::string& line) {
+  return s.kind == Kind::kShell ? line : by_hand("in what starts it", line);
+}
+
 bool is_narrowed(const Machine& m, const Subject& s) {
   const auto allowed = allowed_cpus(m, s);
   return !allowed.empty() && allowed != online_cpus(m);
@@ -317,7 +322,7 @@ CheckResult container_cpuset(const Setup& s) {
                          "the CPUs and the memory of the GPUs' nodes: --gpus gives the container a GPU, not its node",
                          fmt::format("# docker run --cpuset-cpus={} --cpuset-mems={}; or inside: numapin run -- COMMAND",
                                      cpus_of(m, *near).to_list(), near->to_list()),
-                         ""});
+                         "# start it without these options"});
         return "";
       });
 }
@@ -344,8 +349,8 @@ CheckResult siblings_as_cores(const Setup& s) {
     found.push_back({Severity::kWarning, name_of(subject),
                      fmt::format("{}={}, but CPUs {} are {} cores", threads->first, threads->second, allowed.to_list(), cores),
                      fmt::format("{}: two threads of a core share its arithmetic units", cores),
-                     fmt::format("export {}={}", threads->first, cores),
-                     fmt::format("export {}={}", threads->first, threads->second)});
+                     in_its_shell(subject, fmt::format("export {}={}", threads->first, cores)),
+                     in_its_shell(subject, fmt::format("export {}={}", threads->first, threads->second))});
     return "";
   });
 }
@@ -388,8 +393,9 @@ std::string openmp_variables(const Subject& subject, const CpuSet& allowed, std:
     if (!cpus || allowed.contains(*cpus)) continue;
     found.push_back({Severity::kProblem, name_of(subject),
                      fmt::format("{}={} names CPUs {} that are not allowed here", name, *value, (*cpus - allowed).to_list()),
-                     "left to the mask: threads are put elsewhere, or all on one CPU", fmt::format("unset {}", name),
-                     fmt::format("export {}={}", name, shell_word(*value))});
+                     "left to the mask: threads are put elsewhere, or all on one CPU",
+                     in_its_shell(subject, fmt::format("unset {}", name)),
+                     in_its_shell(subject, fmt::format("export {}={}", name, shell_word(*value)))});
     return "";
   }
   for (const char* name : {"KMP_AFFINITY", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY"}) {
@@ -400,8 +406,9 @@ std::string openmp_variables(const Subject& subject, const CpuSet& allowed, std:
         {Severity::kWarning, name_of(subject),
          fmt::format("{}={}: the OpenMP run-time binds the main thread to one place, and processes it forks inherit that", name,
                      *value),
-         "left to the mask of the job", kmp ? "export KMP_AFFINITY=disabled" : fmt::format("unset {}", name),
-         fmt::format("export {}={}", name, shell_word(*value))});
+         "left to the mask of the job",
+         in_its_shell(subject, kmp ? "export KMP_AFFINITY=disabled" : fmt::format("unset {}", name)),
+         in_its_shell(subject, fmt::format("export {}={}", name, shell_word(*value)))});
     return "";
   }
   const auto threads = thread_count(subject);
@@ -409,8 +416,9 @@ std::string openmp_variables(const Subject& subject, const CpuSet& allowed, std:
     found.push_back({Severity::kWarning, name_of(subject),
                      fmt::format("{}={}, and {} allowed", threads->first, threads->second,
                                  count_text(static_cast<std::size_t>(allowed.size()), "CPU")),
-                     "no more threads than CPUs", fmt::format("export {}={}", threads->first, allowed.size()),
-                     fmt::format("export {}={}", threads->first, threads->second)});
+                     "no more threads than CPUs",
+                     in_its_shell(subject, fmt::format("export {}={}", threads->first, allowed.size())),
+                     in_its_shell(subject, fmt::format("export {}={}", threads->first, threads->second))});
   return "";
 }
 
@@ -503,8 +511,8 @@ CheckResult visible_devices(const Setup& s) {
     if (allowance.visible_env.empty()) return "";
     for (const auto& [name, value] : hiding(m, subject))
       found.push_back({Severity::kWarning, name_of(subject), name + " is set but empty: no GPU is visible",
-                       "unset, or with the GPUs meant; -1 where none is meant", "unset " + name,
-                       fmt::format("export {}={}", name, shell_word(value))});
+                       "unset, or with the GPUs meant; -1 where none is meant", in_its_shell(subject, "unset " + name),
+                       in_its_shell(subject, fmt::format("export {}={}", name, shell_word(value)))});
     const auto choice = visible_gpus(m, allowance);
     const auto variables = [&] {
       std::vector<std::string> names;
@@ -514,12 +522,12 @@ CheckResult visible_devices(const Setup& s) {
     if (!choice) {
       found.push_back({Severity::kWarning, name_of(subject), choice.error().message,
                        choice.error().hint.empty() ? "a list of GPUs of this machine" : choice.error().hint,
-                       "# set it anew, best by UUID: numapin plan --format env", "# export " + variables()});
+                       "# set it anew, best by UUID: numapin plan --format env", by_hand("it was", "export " + variables())});
       return "";
     }
     for (const auto& warning : choice->warnings)
       found.push_back({Severity::kWarning, name_of(subject), warning, "GPUs that exist, each once",
-                       "# set it anew, best by UUID: numapin plan --format env", "# export " + variables()});
+                       "# set it anew, best by UUID: numapin plan --format env", by_hand("it was", "export " + variables())});
     const auto by_index = [](const ChosenGpu& a, const ChosenGpu& b) { return a.gpu < b.gpu; };
     if (!std::is_sorted(choice->gpus.begin(), choice->gpus.end(), by_index)) {
       std::vector<std::string> order;

@@ -108,7 +108,8 @@ CheckResult hugepages(const Setup& s) {
           {Severity::kWarning, nodes_text(NodeSet::of(id)),
            fmt::format("{} of {} is reserved for huge pages that nobody uses", size_text(*use.huge_free), size_text(*use.total)),
            "reserved only while something uses them (DPDK, databases, virtual machines)",
-           fmt::format("# lower nr_hugepages in /sys/devices/system/node/node{}/hugepages/*", number(id)), ""});
+           fmt::format("# lower nr_hugepages in /sys/devices/system/node/node{}/hugepages/*", number(id)),
+           "# write the number that was there"});
   }
   if (!seen) return unknown("hugepages of the nodes cannot be read");
   if (!any) return fine("no huge pages are reserved");
@@ -128,50 +129,52 @@ CheckResult hugepages(const Setup& s) {
 
 // ---- clocks ---------------------------------------------------------------------------------------------------------
 
+/// Writes `value` to a file of these clock domains.
+std::string set_policies(const CpuSet& policies, std::string_view file, std::string_view value) {
+  return write_each(value, policies, "/sys/devices/system/cpu/cpufreq/policy", file);
+}
+
 CheckResult governor(const Setup& s) {
   if (s.kernel.frequencies.empty()) return unknown("no cpufreq (a virtual machine, or clocks left to the firmware)");
-  std::map<std::string, int> slow;
+  std::map<std::string, CpuSet> slow;  // governor -> policies
   for (const auto& f : s.kernel.frequencies) {
     // intel_pstate and amd-pstate-epp: "powersave" is their ordinary governor; energy-bias looks at their preference.
     const bool by_hardware =
         f.driver.starts_with("intel_pstate") || f.driver.starts_with("amd-pstate-epp") || f.driver.starts_with("amd_pstate_epp");
     if (f.governor == "performance" || f.governor.empty() || (f.governor == "powersave" && by_hardware)) continue;
-    ++slow[f.governor];
+    slow[f.governor].insert(CpuId{f.policy});
   }
   if (slow.empty()) return fine("governor: " + s.kernel.frequencies.front().governor);
   std::vector<Finding> found;
-  for (const auto& [name, count] : slow)
+  for (const auto& [name, policies] : slow)
     found.push_back(
         {name == "powersave" ? Severity::kWarning : Severity::kNote, "",
-         fmt::format("cpufreq governor {} on {} of {} clock domains", name, count, s.kernel.frequencies.size()),
+         fmt::format("cpufreq governor {} on {} of {} clock domains", name, policies.size(), s.kernel.frequencies.size()),
          "performance: the thread that feeds a GPU works in short bursts, which slow governors do not see",
-         "for g in /sys/devices/system/cpu/cpufreq/policy*/scaling_governor; do echo performance >$g; done",
-         fmt::format("for g in /sys/devices/system/cpu/cpufreq/policy*/scaling_governor; do echo {} >$g; done", name)});
+         set_policies(policies, "/scaling_governor", "performance"), set_policies(policies, "/scaling_governor", name)});
   return settle(std::move(found), "");
 }
 
 CheckResult energy_bias(const Setup& s) {
-  std::map<std::string, int> slow;
+  std::map<std::string, CpuSet> slow;  // preference -> policies
   bool seen = false;
   for (const auto& f : s.kernel.frequencies) {
     seen = seen || !f.energy_preference.empty();
-    if (f.energy_preference == "power" || f.energy_preference == "balance_power") ++slow[f.energy_preference];
+    if (f.energy_preference == "power" || f.energy_preference == "balance_power") slow[f.energy_preference].insert(CpuId{f.policy});
   }
   std::vector<Finding> found;
-  for (const auto& [name, count] : slow)
+  for (const auto& [name, policies] : slow)
     found.push_back(
         {Severity::kWarning, "",
-         fmt::format("energy preference {} on {} of {} clock domains", name, count, s.kernel.frequencies.size()),
-         "balance_performance or performance",
-         "for e in /sys/devices/system/cpu/cpufreq/policy*/energy_performance_preference; do echo performance >$e; done",
-         fmt::format("for e in /sys/devices/system/cpu/cpufreq/policy*/energy_performance_preference; do echo {} >$e; done",
-                     name)});
+         fmt::format("energy preference {} on {} of {} clock domains", name, policies.size(), s.kernel.frequencies.size()),
+         "balance_performance or performance", set_policies(policies, "/energy_performance_preference", "balance_performance"),
+         set_policies(policies, "/energy_performance_preference", name)});
   const auto& bias = s.kernel.energy_perf_bias;
   constexpr int kNormal = 6;  // of 0 (performance) to 15 (powersave), Intel's MSR_IA32_ENERGY_PERF_BIAS
   if (slow.empty() && bias && *bias > kNormal)
     found.push_back({Severity::kWarning, "", fmt::format("energy_perf_bias = {} (CPU 0; 0 is performance, 15 powersave)", *bias),
-                     "6 or less", "for b in /sys/devices/system/cpu/cpu*/power/energy_perf_bias; do echo 0 >$b; done",
-                     fmt::format("for b in /sys/devices/system/cpu/cpu*/power/energy_perf_bias; do echo {} >$b; done", *bias)});
+                     "6 or less", "for b in /sys/devices/system/cpu/cpu*/power/energy_perf_bias; do echo 6 >\"$b\"; done",
+                     fmt::format("for b in /sys/devices/system/cpu/cpu*/power/energy_perf_bias; do echo {} >\"$b\"; done", *bias)});
   if (!seen && !bias) return unknown("this processor's driver has no such setting");
   return settle(std::move(found), "towards performance, or balanced");
 }
@@ -184,10 +187,14 @@ CheckResult idle_states(const Setup& s) {
   for (const auto& state : s.kernel.idle_states)
     if (!state.disabled && (deepest == nullptr || state.latency_us > deepest->latency_us)) deepest = &state;
   if (deepest == nullptr || deepest->latency_us < kSlowWakeUs) return fine("no idle state takes 100 us or more to leave");
-  const auto latency = kSlowWakeUs - 1;
+  std::string mend, undo;
+  for (const auto& state : s.kernel.idle_states) {
+    if (state.disabled || state.latency_us < kSlowWakeUs) continue;
+    mend += fmt::format("{}cpupower idle-set -d {}", mend.empty() ? "" : "\n", state.number);
+    undo += fmt::format("{}cpupower idle-set -e {}", undo.empty() ? "" : "\n", state.number);
+  }
   return settle({{Severity::kNote, "", fmt::format("idle state {} takes {} us to leave", deepest->name, deepest->latency_us),
-                  "shallower, where latency counts more than power (small batches, RDMA)",
-                  fmt::format("cpupower idle-set -D {}", latency), "cpupower idle-set -E"}},
+                  "shallower, where latency counts more than power (small batches, RDMA)", mend, undo}},
                 "");
 }
 
@@ -244,10 +251,15 @@ CheckResult locked_memory(const Setup& s) {
                      "unlimited, where NCCL, UCX or MPI register memory with the NIC",
                      "# '* - memlock unlimited' in /etc/security/limits.conf; docker run --ulimit memlock=-1; "
                      "LimitMEMLOCK=infinity for a service",
-                     ""});
+                     "# take the line, the option or the setting out again"});
   }
   if (!seen) return unknown("the limit cannot be read");
   return settle(std::move(found), "enough may be locked");
+}
+
+bool runs(const Setup& s, std::string_view name) {
+  return s.software.programs &&
+         std::find(s.software.programs->begin(), s.software.programs->end(), name) != s.software.programs->end();
 }
 
 struct IrqDevice {
@@ -279,10 +291,12 @@ CheckResult irq_node(const Setup& s) {
     CpuSet targets;
     for (const auto& [irq, cpus] : facts->second.irqs) targets |= cpus;
     if (targets.empty() || targets.intersects(near)) continue;
-    std::string mend, undo;
+    std::string mend = runs(s, "irqbalance") ? "# irqbalance may move them again: exclude them by its --banirq" : "", undo;
     for (const auto& [irq, cpus] : facts->second.irqs) {
+      const auto mask = facts->second.irq_masks.find(irq);
       mend += fmt::format("{}echo {} >/proc/irq/{}/smp_affinity_list", mend.empty() ? "" : "\n", near.to_list(), irq);
-      undo += fmt::format("{}echo {} >/proc/irq/{}/smp_affinity_list", undo.empty() ? "" : "\n", cpus.to_list(), irq);
+      undo += fmt::format("{}echo {} >/proc/irq/{}/smp_affinity_list", undo.empty() ? "" : "\n",
+                          (mask == facts->second.irq_masks.end() ? cpus : mask->second).to_list(), irq);
     }
     found.push_back({Severity::kWarning, fmt::format("{} ({})", device.name, device.address.to_string()),
                      fmt::format("on {}, all {} go to CPUs {}", nodes_text(device.nodes),
@@ -291,11 +305,6 @@ CheckResult irq_node(const Setup& s) {
   }
   if (!seen) return unknown("no interrupts of GPUs or NICs are seen");
   return settle(std::move(found), "each GPU and NIC with interrupts has one that goes to its node");
-}
-
-bool runs(const Setup& s, std::string_view name) {
-  return s.software.programs &&
-         std::find(s.software.programs->begin(), s.software.programs->end(), name) != s.software.programs->end();
 }
 
 CheckResult irqbalance(const Setup& s) {

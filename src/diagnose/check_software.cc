@@ -17,6 +17,9 @@ bool has_gpu_of(const Machine& m, std::uint16_t vendor) {
 
 // ---- drivers --------------------------------------------------------------------------------------------------------
 
+/// How nvidia-smi is told which GPU: its own numbers leave other makers' cards out.
+std::string smi_name(const Gpu& gpu) { return gpu.address ? gpu.address->to_string() : std::to_string(gpu.nvml_index.value_or(gpu.index)); }
+
 std::string_view driver_of(std::uint16_t vendor) {
   switch (vendor) {
     case kNvidia:
@@ -101,9 +104,16 @@ CheckResult persistence(const Setup& s) {
   for (const auto& [gpu, on] : modes)
     if (!on) off.push_back(gpu);
   if (off.empty()) return fine("persistence mode is on");
+  std::string mend, undo;
+  for (const int index : off) {
+    const auto* gpu = gpu_at(s.system.machine, index);
+    if (gpu == nullptr) continue;
+    mend += fmt::format("{}nvidia-smi -i {} -pm 1", mend.empty() ? "" : "\n", smi_name(*gpu));
+    undo += fmt::format("{}nvidia-smi -i {} -pm 0", undo.empty() ? "" : "\n", smi_name(*gpu));
+  }
   return settle(
       {{Severity::kNote, gpus_text(off), "persistence mode is off: the driver forgets the GPU when its last user leaves",
-        "on, on servers: nvidia-persistenced, or nvidia-smi -pm 1", "nvidia-smi -pm 1", "nvidia-smi -pm 0"}},
+        "on, on servers: by nvidia-persistenced at every start, or by hand", mend, undo}},
       "");
 }
 
@@ -123,12 +133,14 @@ CheckResult mig(const Setup& s) {
       found.push_back(
           {Severity::kWarning, about,
            fmt::format("MIG is {}, and will be {} after a reset", mode.current ? "on" : "off", mode.pending ? "on" : "off"),
-           "one of the two", fmt::format("nvidia-smi -i {} --gpu-reset", index), ""});
+           "one of the two", fmt::format("# when no program uses it: nvidia-smi -i {} --gpu-reset", smi_name(*gpu)),
+           fmt::format("# nvidia-smi -i {} -mig {}", smi_name(*gpu), mode.current ? 1 : 0)});
     else if (mode.current && gpu->mig.empty())
       found.push_back(
           {Severity::kProblem, about, "MIG is on, and it has no instance: programs see no GPU there", "instances, or MIG off",
-           fmt::format("# nvidia-smi mig -i {0} -cgi 0 -C   (one instance of all of it), or: nvidia-smi -i {0} -mig 0", index),
-           fmt::format("# nvidia-smi mig -i {0} -dci; nvidia-smi mig -i {0} -dgi", index)});
+           fmt::format("# nvidia-smi mig -i {0} -cgi 0 -C   (one instance of all of it), or: nvidia-smi -i {0} -mig 0",
+                       smi_name(*gpu)),
+           fmt::format("# nvidia-smi mig -i {0} -dci; nvidia-smi mig -i {0} -dgi", smi_name(*gpu))});
   }
   return settle(std::move(found), instances > 0 ? count_text(instances, "MIG instance") : "MIG is off");
 }

@@ -140,6 +140,7 @@ bool smt_is_off(const Setup& s) {
 }
 
 CheckResult offline_cpus(const Setup& s) {
+  constexpr std::string_view kCpu = "/sys/devices/system/cpu/cpu";
   const auto& m = s.system.machine;
   if (!m.offline) return unknown("no source tells which CPUs are offline");
   if (m.offline->empty()) return fine("every CPU is online");
@@ -152,12 +153,7 @@ CheckResult offline_cpus(const Setup& s) {
                   "");
   return settle({{Severity::kWarning, "", fmt::format("CPUs {} are present but offline", m.offline->to_list()),
                   "online, unless somebody wants them off: masks that name them bind to fewer CPUs than they seem to",
-                  fmt::format("for c in $(echo {} | tr , ' '); do for i in $(seq ${{c%-*}} ${{c#*-}}); do echo 1 "
-                              ">/sys/devices/system/cpu/cpu$i/online; done; done",
-                              m.offline->to_list()),
-                  fmt::format("for c in $(echo {} | tr , ' '); do for i in $(seq ${{c%-*}} ${{c#*-}}); do echo 0 "
-                              ">/sys/devices/system/cpu/cpu$i/online; done; done",
-                              m.offline->to_list())}},
+                  write_each("1", *m.offline, kCpu, "/online"), write_each("0", *m.offline, kCpu, "/online")}},
                 "");
 }
 
@@ -185,7 +181,7 @@ CheckResult gpu_node_unknown(const Setup& s) {
   const auto& m = s.system.machine;
   if (m.gpus.empty()) return not_here("no GPU");
   if (m.nodes.empty()) return unknown("no source tells nodes");
-  if (dram_nodes(m).size() < 2) return fine("one node");
+  if (has_one_node(m)) return fine("one node");
   std::vector<int> lost;
   bool nameless = false;
   for (const auto& gpu : m.gpus) {

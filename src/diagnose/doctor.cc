@@ -100,13 +100,23 @@ Result<std::vector<Examination>> examine(const Setup& setup, const std::vector<s
   return list;
 }
 
+namespace {
+
+/// A script has a shell of its own: what it set would be gone at its end.
+std::string for_script(const std::string& lines) {
+  const bool sets = lines.starts_with("export ") || lines.starts_with("unset ");
+  return sets ? doctor::by_hand("in the shell that starts jobs", lines) : lines;
+}
+
+}  // namespace
+
 std::string mending_script(const std::vector<Examination>& list, bool undo) {
   const auto text_of = [&](const Check& check, const Finding& f) {
     const auto& lines = undo ? f.undo : f.mend;
     if (lines.empty()) return std::string();
     // Names of processes and values of variables are bytes of any kind: comment() keeps each of their lines a comment.
     return "\n" + comment(std::string(check.id) + (f.about.empty() ? "" : ": " + f.about)) + comment("is: " + f.is) +
-           comment("should be: " + f.should) + lines + "\n";
+           comment("should be: " + f.should) + for_script(lines) + "\n";
   };
   std::vector<std::string> parts;
   for (const auto& [check, result] : list)

@@ -309,6 +309,7 @@ TEST_P(EveryCheck, FiresWhereItShould) {
     EXPECT_FALSE(f.is.empty());
     EXPECT_FALSE(f.should.empty());
     EXPECT_EQ(f.mend.empty(), f.severity == Severity::kNote && f.undo.empty()) << "a note may go without, others say what to do";
+    EXPECT_TRUE(f.mend.empty() || f.mend.starts_with('#') || !f.undo.empty()) << "what is typed can be taken back: " << f.mend;
     EXPECT_LE(f.severity, check->severity);
   }
 }
@@ -380,12 +381,77 @@ TEST(MendingScript, CommentsWhatIsNoCommandAndUndoesInReverse) {
   auto setup = well();
   setup.kernel.numa_balancing = 1;
   setup.kernel.zone_reclaim_mode = 1;
-  (*job(setup).env)["CUDA_VISIBLE_DEVICES"] = "7\nrm -rf /";
+  (*job(setup).env)["CUDA_VISIBLE_DEVICES"] = "0,99\nrm -rf /\n";
+  (*job(setup).env)["KMP_AFFINITY"] = "compact\nrm -rf /\n";
   const auto list = *examine(setup);
   const auto script = mending_script(list, false), undo = mending_script(list, true);
   EXPECT_THAT(script, testing::HasSubstr("\nsysctl -w kernel.numa_balancing=0\n"));
   EXPECT_LT(undo.find("zone_reclaim_mode=1"), undo.find("numa_balancing=1"));
+  EXPECT_THAT(undo, testing::HasSubstr("CUDA_VISIBLE_DEVICES")) << "the value is in it";
   for (const auto& text : {script, undo}) EXPECT_THAT(text, testing::Not(testing::HasSubstr("\nrm -rf /"))) << text;
+}
+
+// A script has a shell of its own, and a process its own environment: neither is changed by an export that runs there.
+TEST(MendingScript, SetsVariablesWhereThatHasAnEffectOnly) {
+  auto setup = well();
+  (*job(setup).env)["OMP_NUM_THREADS"] = "48";
+  const auto mend = [&] { return run_check(*find_check("openmp"), setup).findings.front().mend; };
+  EXPECT_EQ(mend(), "# in what starts it: export OMP_NUM_THREADS=24");
+  make_shell(setup);
+  EXPECT_EQ(mend(), "export OMP_NUM_THREADS=24");
+  EXPECT_THAT(mending_script(*examine(setup, {"openmp"}), false), testing::HasSubstr("\n# in the shell that starts jobs: export OMP_NUM_THREADS=24\n"));
+}
+
+TEST(IrqNode, PutsTheWholeMaskBack) {
+  auto setup = well();
+  auto& facts = setup.pci[*setup.system.machine.nics[0].address];
+  facts.irqs = {{40, cpus("12")}};
+  facts.irq_masks = {{40, cpus("0-47")}};
+  const auto f = run_check(*find_check("irq-node"), setup).findings.front();
+  EXPECT_EQ(f.mend, "# irqbalance may move them again: exclude them by its --banirq\necho 0-11,24-35 >/proc/irq/40/smp_affinity_list");
+  EXPECT_EQ(f.undo, "echo 0-47 >/proc/irq/40/smp_affinity_list");
+}
+
+TEST(Governor, LeavesClockDomainsAloneThatAreWell) {
+  auto setup = well();
+  setup.kernel.frequencies = {{"acpi-cpufreq", "performance", "", 0}, {"acpi-cpufreq", "powersave", "", 1}, {"acpi-cpufreq", "powersave", "", 2}, {"acpi-cpufreq", "powersave", "", 7}};
+  const auto f = run_check(*find_check("governor"), setup).findings.front();
+  EXPECT_EQ(f.mend, "for i in $(seq 1 2) 7; do echo performance >\"/sys/devices/system/cpu/cpufreq/policy$i/scaling_governor\"; done");
+  EXPECT_EQ(f.undo, "for i in $(seq 1 2) 7; do echo powersave >\"/sys/devices/system/cpu/cpufreq/policy$i/scaling_governor\"; done");
+}
+
+// Node 1 has CPUs and no memory: which node the GPU is near decides over CPUs all the same.
+TEST(GpuNodeUnknown, MattersBesideANodeWithoutMemory) {
+  auto setup = well();
+  setup.system.machine.nodes[1].memory_total_bytes = {0, Source::kSysfs};
+  for (auto& gpu : setup.system.machine.gpus) gpu.numa_nodes = {};
+  EXPECT_EQ(run_check(*find_check("gpu-node-unknown"), setup).state, State::kFound);
+}
+
+// nvidia-smi counts NVIDIA's GPUs only: GPU 1 here may be its 0.
+TEST(Persistence, NamesGpusByTheirAddress) {
+  auto setup = well();
+  setup.software.nvidia.persistence[1] = false;
+  const auto f = run_check(*find_check("persistence"), setup).findings.front();
+  EXPECT_EQ(f.mend, "nvidia-smi -i " + setup.system.machine.gpus[1].address->to_string() + " -pm 1");
+}
+
+/// GPU 0 and the port above it as an Intel card's: 2.5 GT/s x1, both made up; the card's own port is 0000:0d:00.0.
+void make_intel_card(Setup& s, int width_of_card) {
+  for (auto& d : s.system.machine.pci) {
+    const bool gpu = d.address == *s.system.machine.gpus[0].address;
+    if (gpu || d.address == *PciAddress::parse("0000:0e:00.0")) d.vendor = 0x8086, d.link = d.link_max = {{2.5, 1}, Source::kSysfs};
+    if (d.address == *PciAddress::parse("0000:0d:00.0")) d.vendor = 0x8086, d.link = {{16.0, width_of_card}, Source::kSysfs};
+  }
+  std::erase_if(s.system.machine.gpus, [](const Gpu& g) { return g.index > 0; });
+}
+
+TEST(PcieLink, LooksAtTheCardOfAnIntelGpu) {
+  auto setup = well();
+  make_intel_card(setup, 16);
+  EXPECT_EQ(run_check(*find_check("pcie-link"), setup).state, State::kFine);
+  make_intel_card(setup, 8);
+  EXPECT_THAT(run_check(*find_check("pcie-link"), setup).line, testing::HasSubstr("x8 of x16 lanes, at 0000:0d:00.0"));
 }
 
 TEST(PcieLink, CallsASlowIdleLinkUnknown) {

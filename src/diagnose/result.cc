@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "numapin/findings.h"
 
 namespace numapin::doctor {
@@ -35,6 +36,26 @@ std::string name_of(const Subject& s) {
 
 std::string count_text(std::size_t count, std::string_view thing) {
   return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
+std::string write_each(std::string_view value, const CpuSet& numbers, std::string_view before, std::string_view behind) {
+  std::vector<std::string> words;
+  const auto list = numbers.to_list();
+  if (numbers.size() == 1) return fmt::format("echo {} >{}{}{}", value, before, list, behind);
+  for (const auto part : split(list, ',')) {
+    const auto ends = split(part, '-');
+    words.push_back(ends.size() == 1 ? std::string(part) : fmt::format("$(seq {} {})", ends[0], ends[1]));
+  }
+  return fmt::format("for i in {}; do echo {} >\"{}$i{}\"; done", join(words, " "), value, before, behind);
+}
+
+std::string by_hand(std::string_view words, std::string_view command) {
+  std::string out = fmt::format("# {}: ", words);
+  for (const char c : command) {
+    out += c;
+    if (c == '\n') out += "# ";
+  }
+  return out;
 }
 
 const Gpu* gpu_at(const Machine& m, int index) {

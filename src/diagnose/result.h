@@ -26,6 +26,11 @@ std::string name_of(const Subject& s);
 /// "2 GPUs", "1 GPU"
 std::string count_text(std::size_t count, std::string_view thing);
 
+/// "for i in 3 6 $(seq 14 15); do echo 1 >"/sys/devices/system/cpu/cpu$i/online"; done": to the file of each number.
+std::string write_each(std::string_view value, const CpuSet& numbers, std::string_view before, std::string_view behind);
+/// A command that cannot simply be pasted, as a comment: every line of it, for quoted values may have several.
+std::string by_hand(std::string_view words, std::string_view command);
+
 const Gpu* gpu_at(const Machine& m, int index);
 /// The nodes of all the GPUs; nothing where one is unknown or there are none.
 std::optional<NodeSet> near_nodes(const Machine& m, const std::vector<int>& gpus);

@@ -83,7 +83,7 @@ std::string answer(const std::vector<Examination>& list, const TextStyle& style)
   if (const int n = found[Mark::kNote]) words.push_back(count_text(n, "note"));
   const auto mark = text_of(well ? Mark::kFine : found[Mark::kProblem] ? Mark::kProblem : Mark::kWarning, style);
   const auto first = well ? "nothing to mend" + (words.empty() ? "" : ", " + join(words, ", ")) : join(words, ", ");
-  return fmt::format("{} {}  ({}: {} fine, {} unknown, {} not for this machine)\n", mark, bold(first, style),
+  return fmt::format("{} {}  ({}: {} fine, {} unknown, {} not here)\n", mark, bold(first, style),
                      count_text(static_cast<int>(list.size()), "check"), states[State::kFine], states[State::kUnknown], states[State::kNotHere]);
 }
 
@@ -125,7 +125,7 @@ std::string finding_text(const Check& check, const Finding& f, const TextStyle& 
   const auto width = width_of(style);
   std::string out = fmt::format("\n{} {}{}\n", text_of(mark_of(f.severity), style), bold(check.id, style), f.about.empty() ? "" : ": " + clean(f.about));
   out += paragraph("  is", f.is, kIndent, width) + paragraph("  should be", f.should, kIndent, width);
-  if (f.severity != Severity::kNote) out += paragraph("  costs", check.cost, kIndent, width);
+  if (f.severity != Severity::kNote || !f.mend.empty()) out += paragraph("  costs", check.cost, kIndent, width);
   if (!f.mend.empty()) out += commands("  mend it", f.mend, kIndent);
   if (!f.undo.empty()) out += commands("  undo", f.undo, kIndent);
   return out;

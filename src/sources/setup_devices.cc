@@ -43,18 +43,19 @@ std::optional<std::uint64_t> largest_bar(const FileTree& tree, const std::string
   return largest;
 }
 
-/// Where each interrupt goes. Old kernels tell only where it may go.
-std::map<int, CpuSet> read_irqs(const FileTree& tree, const std::string& device) {
-  std::map<int, CpuSet> out;
+/// Where each interrupt goes, and where it may go. Old kernels tell only the latter.
+void read_irqs(const FileTree& tree, const std::string& device, PciFacts& facts) {
   for (const auto& name : entries(tree, device + "/msi_irqs")) {
     const auto irq = parse_number<int>(name);
     if (!irq) continue;
     const auto dir = "/proc/irq/" + name;
+    const auto mask = read_cpus(tree, dir + "/smp_affinity_list");
     auto cpus = read_cpus(tree, dir + "/effective_affinity_list");
-    if (!cpus || cpus->empty()) cpus = read_cpus(tree, dir + "/smp_affinity_list");
-    if (cpus && !cpus->empty()) out[*irq] = *cpus;
+    if (!cpus || cpus->empty()) cpus = mask;
+    if (!cpus || cpus->empty()) continue;
+    facts.irqs[*irq] = *cpus;
+    facts.irq_masks[*irq] = mask.value_or(*cpus);
   }
-  return out;
 }
 
 void read_acs(const FileTree& tree, const PciAddress& bridge, std::map<PciAddress, PciFacts>& out) {
@@ -90,7 +91,7 @@ std::map<PciAddress, PciFacts> read_pci_facts(const FileTree& tree, const Machin
     auto& facts = out[*address];
     facts.iommu_domain = iommu_domain(tree, path);
     facts.bar_bytes = largest_bar(tree, path);
-    facts.irqs = read_irqs(tree, path);
+    read_irqs(tree, path, facts);
     const auto* device = find_pci(m, *address);
     if (device == nullptr) return;
     for (const auto* bridge : upstream(m, *device))

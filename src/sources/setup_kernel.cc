@@ -30,7 +30,7 @@ std::vector<CpuFrequency> read_frequencies(const FileTree& tree) {
     const auto governor = read_text(tree, policy + "/scaling_governor");
     if (!governor) continue;  // of a CPU that is offline
     out.push_back({read_text(tree, policy + "/scaling_driver").value_or(""), *governor,
-                   read_text(tree, policy + "/energy_performance_preference").value_or("")});
+                   read_text(tree, policy + "/energy_performance_preference").value_or(""), n});
   }
   return out;
 }
@@ -43,7 +43,7 @@ std::vector<IdleState> read_idle_states(const FileTree& tree) {
     const auto name = read_text(tree, state + "/name");
     const auto latency = read_number<int>(tree, state + "/latency");
     if (!name || !latency) continue;
-    out.push_back({*name, *latency, read_number<int>(tree, state + "/disable").value_or(0) != 0});
+    out.push_back({*name, *latency, read_number<int>(tree, state + "/disable").value_or(0) != 0, n});
   }
   return out;
 }

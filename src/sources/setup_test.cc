@@ -40,8 +40,8 @@ TEST(KernelFacts, AreReadFromWhereTheKernelHasThem) {
   EXPECT_EQ(k.numa_balancing, 1);
   EXPECT_EQ(k.zone_reclaim_mode, 0);
   EXPECT_EQ(k.sched_autogroup, 1);
-  EXPECT_EQ(k.frequencies, (std::vector<CpuFrequency>{{"intel_pstate", "powersave", "balance_power"}}));
-  EXPECT_EQ(k.idle_states, (std::vector<IdleState>{{"POLL", 0, false}, {"C6", 133, true}}));
+  EXPECT_EQ(k.frequencies, (std::vector<CpuFrequency>{{"intel_pstate", "powersave", "balance_power", 0}}));
+  EXPECT_EQ(k.idle_states, (std::vector<IdleState>{{"POLL", 0, false, 0}, {"C6", 133, true, 3}}));
   EXPECT_EQ(k.energy_perf_bias, 6);
   EXPECT_EQ(k.smt_control, "on");
   constexpr std::uint64_t kMiB = 1 << 20;
@@ -81,6 +81,7 @@ TEST(PciFacts, TellDomainRegionsInterruptsAndAcs) {
   EXPECT_EQ(facts.at(card.address).iommu_domain, "DMA-FQ");
   EXPECT_EQ(facts.at(card.address).bar_bytes, std::uint64_t{128} << 30);
   EXPECT_EQ(facts.at(card.address).irqs, (std::map<int, CpuSet>{{90, {7}}}));
+  EXPECT_EQ(facts.at(card.address).irq_masks, (std::map<int, CpuSet>{{90, CpuSet::range(0, 63)}}));
   EXPECT_TRUE(facts.at(port.address).config_readable);
   EXPECT_EQ(facts.at(port.address).acs_control, 0x1d);
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "run_numapin.h"
+#include "support/source_dir.h"
 
 namespace numapin::test {
 namespace {
@@ -37,6 +38,23 @@ TEST(Doctor, LooksAtThisShellsEnvironment) {
   EXPECT_THAT(ran.out, HasSubstr("GOMP_CPU_AFFINITY=4000-4001 names CPUs 4000-4001"));
   EXPECT_THAT(ran.out, HasSubstr("mend it     unset GOMP_CPU_AFFINITY"));
   EXPECT_EQ(run_shell("unset OMP_NUM_THREADS; numapin doctor --check openmp").status, 0);
+}
+
+TEST(Doctor, SaysInAContainerThatTheKernelIsTheHosts) {
+  const auto tell = "this is a container: kernel settings are the host's";
+  const auto ran = run_shell("container=podman numapin doctor --check autogroup");
+  if (ran.out.find("sysctl -w") == ran.out.npos) GTEST_SKIP() << "nothing to mend: autogroups are off here";
+  EXPECT_THAT(ran.err, HasSubstr(tell));
+  EXPECT_THAT(run_shell("numapin doctor --check openmp").err, Not(HasSubstr(tell)));
+}
+
+TEST(Doctor, WritesScriptsThatShellcheckTakes) {
+  if (run_shell("command -v shellcheck").status != 0) GTEST_SKIP() << "shellcheck is not installed";
+  const auto machine = (source_dir() / "tests/machines/lab-offline/machine.snap").string();
+  for (const std::string what : {"--script", "--undo-script"}) {
+    const auto ran = run_shell("numapin doctor " + what + " --machine " + machine + " | shellcheck -");
+    EXPECT_EQ(ran.status, 0) << ran.out;
+  }
 }
 
 TEST(Doctor, LooksAtARunningProcess) {
