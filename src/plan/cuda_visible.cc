@@ -89,20 +89,6 @@ void read_cuda_list(std::string_view value, const std::vector<const Gpu*>& acces
   view.because.push_back(fmt::format("CUDA_VISIBLE_DEVICES={}: {}", value, gpus_words(view.gpus)));
 }
 
-/// One entry of the container's list: host index, UUID, or "GPU:MIG" indices.
-std::optional<ChosenGpu> resolve_container_entry(std::string_view entry, const std::vector<const Gpu*>& host) {
-  const auto parts = split(entry, ':');
-  const auto index = parse_number<std::size_t>(parts[0]);
-  if (index && *index < host.size()) {
-    const Gpu* gpu = host[*index];
-    if (parts.size() == 1) return ChosenGpu{gpu->index, "", {}};
-    const auto mig = parse_number<std::size_t>(parts[1]);
-    if (parts.size() == 2 && mig && *mig < gpu->mig.size()) return ChosenGpu{gpu->index, gpu->mig[*mig].uuid, {}};
-  }
-  const auto found = find_by_uuid(host, entry);
-  return found.size() == 1 ? std::optional(found[0]) : std::nullopt;
-}
-
 /// What NVIDIA_VISIBLE_DEVICES names. Nothing where it does not limit ("all", "void", a mount path) or is not
 /// understood.
 std::optional<std::vector<ChosenGpu>> container_list(const Machine& m, const Allowance& a) {
@@ -113,7 +99,7 @@ std::optional<std::vector<ChosenGpu>> container_list(const Machine& m, const All
   if (*value == "none") return gpus;
   const auto host = gpus_of(m, GpuFamily::kCuda);
   for (const auto entry : split(*value, ',')) {
-    const auto found = resolve_container_entry(trim(entry), host);
+    const auto found = find_container_gpu(host, trim(entry));
     if (!found) return std::nullopt;
     gpus.push_back(*found);
   }

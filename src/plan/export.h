@@ -22,6 +22,8 @@ Result<std::string> export_torchrun(const ExportRequest& r);
 Result<std::string> export_vllm(const ExportRequest& r);
 Result<std::string> export_monarch(const ExportRequest& r);
 
+/// linux.memoryPolicy of an OCI configuration as JSON; "" where there is none to set.
+std::string oci_memory_policy(const MemoryPolicy& policy);
 /// A word that a POSIX shell reads as `text`: as it is where that is safe, else in single quotes.
 std::string shell_word(std::string_view text);
 /// The command as shell words, or `placeholder`.

@@ -56,17 +56,21 @@ const char* oci_mode(const MemoryPolicy& policy) {
   return nullptr;
 }
 
+Json memory_policy_json(const MemoryPolicy& p) {
+  const char* mode = oci_mode(p);
+  if (mode == nullptr) return nullptr;
+  Json policy = {{"mode", mode}};
+  if (!p.nodes.empty()) policy["nodes"] = p.nodes.to_list();
+  if (p.balancing) policy["flags"] = {"MPOL_F_NUMA_BALANCING"};
+  return policy;
+}
+
 Json oci_fragment(const Placement& p) {
   Json fragment = Json::object();
   for (const auto& [name, value] : p.env) fragment["process"]["env"].push_back(name + "=" + value);
   if (!p.cpus.empty()) fragment["linux"]["resources"]["cpu"]["cpus"] = p.cpus.to_list();
   if (p.memory.mode == MemoryMode::kBind) fragment["linux"]["resources"]["cpu"]["mems"] = p.memory.nodes.to_list();
-  if (const char* mode = oci_mode(p.memory)) {
-    auto& policy = fragment["linux"]["memoryPolicy"];
-    policy["mode"] = mode;
-    if (!p.memory.nodes.empty()) policy["nodes"] = p.memory.nodes.to_list();
-    if (p.memory.balancing) policy["flags"] = {"MPOL_F_NUMA_BALANCING"};
-  }
+  if (const auto policy = memory_policy_json(p.memory); !policy.is_null()) fragment["linux"]["memoryPolicy"] = policy;
   return fragment;
 }
 
@@ -77,6 +81,11 @@ std::string to_json(const Plan& plan) {
   for (std::size_t i = 0; i < plan.placements.size(); ++i)
     document["placements"].push_back(placement_json(plan.placements[i], i));
   return text_of(document);
+}
+
+std::string oci_memory_policy(const MemoryPolicy& policy) {
+  const auto json = memory_policy_json(policy);
+  return json.is_null() ? "" : json.dump();
 }
 
 Result<std::string> export_oci(const ExportRequest& r) {

@@ -107,4 +107,17 @@ std::vector<ChosenGpu> find_by_uuid(const std::vector<const Gpu*>& among, std::s
   return found;
 }
 
+std::optional<ChosenGpu> find_container_gpu(const std::vector<const Gpu*>& among, std::string_view entry) {
+  const auto parts = split(entry, ':');
+  const auto index = parse_number<std::size_t>(parts[0]);
+  if (index && *index < among.size()) {
+    const Gpu* gpu = among[*index];
+    if (parts.size() == 1) return ChosenGpu{gpu->index, "", {}};
+    const auto mig = parse_number<std::size_t>(parts[1]);
+    if (parts.size() == 2 && mig && *mig < gpu->mig.size()) return ChosenGpu{gpu->index, gpu->mig[*mig].uuid, {}};
+  }
+  const auto found = find_by_uuid(among, entry);
+  return found.size() == 1 ? std::optional(found[0]) : std::nullopt;
+}
+
 }  // namespace numapin

@@ -52,5 +52,7 @@ bool is_flat_hierarchy(const Machine& m, const Allowance& a);
 /// GPUs and MIG instances whose name `text` is or begins: "GPU-8932", "MIG-...", "MIG-GPU-UUID/GI/CI", letters in
 /// either case. One entry: found; several: the prefix is not unique.
 std::vector<ChosenGpu> find_by_uuid(const std::vector<const Gpu*>& among, std::string_view text);
+/// One entry of NVIDIA_VISIBLE_DEVICES, or a CDI device's name: index in PCI order, UUID, or "GPU:MIG" indices.
+std::optional<ChosenGpu> find_container_gpu(const std::vector<const Gpu*>& among, std::string_view entry);
 
 }  // namespace numapin
