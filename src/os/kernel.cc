@@ -25,7 +25,8 @@ enum KernelMode : int {
   kMpolWeightedInterleave = 6,  // 6.9
 };
 constexpr int kMpolBalancing = 1 << 13;  // MPOL_F_NUMA_BALANCING, 5.12
-constexpr int kMpolFlags = (1 << 15) | (1 << 14) | kMpolBalancing;  // STATIC_NODES, RELATIVE_NODES
+constexpr int kMpolStaticNodes = 1 << 15, kMpolRelativeNodes = 1 << 14;  // 2.6.26
+constexpr int kMpolFlags = kMpolStaticNodes | kMpolRelativeNodes | kMpolBalancing;
 // Flags of get_mempolicy(2).
 constexpr unsigned long kMpolFNode = 1 << 0, kMpolFAddr = 1 << 1, kMpolFMemsAllowed = 1 << 2;
 
@@ -101,7 +102,8 @@ int RealKernel::set_memory_policy(const MemoryPolicy& policy) {
   const NodeSet nodes = policy.mode == MemoryMode::kPreferredOne ? NodeSet::of(policy.nodes.first()) : policy.nodes;
   const auto& words = nodes.words();
   // The kernel takes one off maxnode before it uses it (get_nodes() in mm/mempolicy.c): ask for one bit more.
-  return result(syscall(SYS_set_mempolicy, kernel_mode(policy), words.data(), words.size() * 64 + 1));
+  const int mode = kernel_mode(policy) | (nodes_ == Nodes::kStatic ? kMpolStaticNodes : 0);
+  return result(syscall(SYS_set_mempolicy, mode, words.data(), words.size() * 64 + 1));
 }
 
 int RealKernel::get_memory_policy(MemoryPolicy& policy) {

@@ -22,6 +22,11 @@ int kernel_mode(const MemoryPolicy& policy);
 /// lacks weighted interleave.
 class RealKernel final : public Kernel {
  public:
+  enum class Nodes {
+    kRelative,  ///< the kernel's default: a policy follows when the cpuset gets other nodes
+    kStatic,    ///< MPOL_F_STATIC_NODES: the nodes are meant as such, whatever cpuset the process comes into
+  };
+  explicit RealKernel(Nodes nodes = Nodes::kRelative) : nodes_(nodes) {}
   int set_affinity(int tid, const CpuSet& cpus) override;
   int get_affinity(int tid, CpuSet& cpus) override;
   int set_memory_policy(const MemoryPolicy& policy) override;
@@ -29,6 +34,9 @@ class RealKernel final : public Kernel {
   int get_allowed_nodes(NodeSet& nodes) override;
   int touch_page(NodeId& node) override;
   int set_env(const std::string& name, const std::string& value) override;
+
+ private:
+  Nodes nodes_;
 };
 
 /// Changes nothing and hands one line for each call that would be made to `print` (--dry-run).

@@ -1,0 +1,17 @@
+// The output of a program that is expected to end soon.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "numapin/result.h"
+
+namespace numapin {
+
+/// Runs `file` with `words` (words[0] is its name) and gives what it wrote to standard output; its standard error is thrown away. An
+/// Error where it cannot start, fails, writes more than `limit_bytes` or is not done in `time`: then it is killed.
+Result<std::string> output_of(const std::string& file, const std::vector<std::string>& words, std::chrono::milliseconds time,
+                              std::size_t limit_bytes);
+
+}  // namespace numapin
