@@ -18,7 +18,7 @@
 #include "os/gpu_files.h"
 #include "plan/slurm_gpus.h"
 #include "render/slurm.h"
-#include "sources/cgroup_cpus.h"
+#include "sources/cgroup.h"
 
 namespace numapin::cli {
 namespace {

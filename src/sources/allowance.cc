@@ -1,7 +1,7 @@
 // What a process may use: /proc/PID/status, and for recordings without it the cpuset files of its cgroup.
 #include "base/text.h"
 #include "numapin/sources.h"
-#include "sources/cgroup_cpus.h"
+#include "sources/cgroup.h"
 #include "sources/read.h"
 
 namespace numapin {
@@ -71,17 +71,33 @@ Fact<Set> parse_line(std::string_view status, std::string_view list_key, std::st
   return {};
 }
 
-}  // namespace
+/// "effective" of v2 and of v1 is what holds; names without "cpuset." come from mounts with noprefix.
+void add_cpuset(const FileTree& tree, const std::string& proc, Allowance& a) {
+  const auto mounts = cpuset_mounts(tree, proc);
+  if (!a.cpus)
+    a.cpus = read_cpuset<CpuSet>(tree, mounts, a.cgroup,
+                                 {"cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus", "cpus"});
+  if (!a.mems)
+    a.mems = read_cpuset<NodeSet>(tree, mounts, a.cgroup,
+                                  {"cpuset.mems.effective", "cpuset.effective_mems", "cpuset.mems", "mems"});
+}
 
-// "effective" of v2 and of v1 is what holds; names without "cpuset." come from mounts with noprefix
-constexpr std::initializer_list<const char*> kCpuFiles = {"cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus", "cpus"},
-                                             kMemFiles = {"cpuset.mems.effective", "cpuset.effective_mems", "cpuset.mems", "mems"};
+}  // namespace
 
 Fact<CpuSet> read_cgroup_cpus(const FileTree& tree, std::string_view pid) {
   const auto proc = "/proc/" + std::string(pid);
-  const auto cgroup = cgroup_path(tree, proc);
-  if (cgroup.empty() || cgroup == "/") return {};
-  return read_cpuset<CpuSet>(tree, cpuset_mounts(tree, proc), cgroup, kCpuFiles);
+  Allowance a;
+  a.cgroup = cgroup_path(tree, proc);
+  if (a.cgroup.empty() || a.cgroup == "/") return {};
+  add_cpuset(tree, proc, a);
+  return a.cpus;
+}
+
+Allowance read_cgroup_allowance(const FileTree& tree, const std::string& cgroup) {
+  Allowance a;
+  a.cgroup = cgroup;
+  add_cpuset(tree, "/proc/self", a);
+  return a;
 }
 
 Allowance read_allowance(const FileTree& tree, std::string_view pid) {
@@ -93,9 +109,7 @@ Allowance read_allowance(const FileTree& tree, std::string_view pid) {
     a.mems = parse_line<NodeSet>(*status, "Mems_allowed_list", "Mems_allowed");
   }
   if ((a.cpus && a.mems) || a.cgroup.empty()) return a;
-  const auto mounts = cpuset_mounts(tree, proc);
-  if (!a.cpus) a.cpus = read_cpuset<CpuSet>(tree, mounts, a.cgroup, kCpuFiles);
-  if (!a.mems) a.mems = read_cpuset<NodeSet>(tree, mounts, a.cgroup, kMemFiles);
+  add_cpuset(tree, proc, a);
   return a;
 }
 
