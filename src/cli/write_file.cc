@@ -61,6 +61,10 @@ Result<void> write_file(const std::string& path, std::string_view text, bool rep
   const auto temporary = fmt::format("{}.tmp-{}", path, ::getpid());
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0) return failed(errno, path);
+  if (struct stat old {}; replace && ::stat(path.c_str(), &old) == 0) {  // the new file is whose the old one was
+    (void)::fchmod(fd, old.st_mode & 07777);
+    if (old.st_uid != ::geteuid() || old.st_gid != ::getegid()) { [[maybe_unused]] const int refused = ::fchown(fd, old.st_uid, old.st_gid); }
+  }
   int error = write_whole(fd, text);
   if (::close(fd) != 0 && error == 0) error = errno;
   if (error == 0) error = give_name(temporary, path, replace);
