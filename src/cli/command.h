@@ -25,6 +25,8 @@ struct Command {
   /// Adds options, help and at least two real examples (footer) to the parser of this command and returns what runs
   /// it. Man pages and completions are made by calling it on an empty App, so it must touch nothing outside.
   Runner (*add)(CLI::App& app);
+  /// Set: the words go to it as they are, unless they ask for help.
+  int (*run_words)(Session& s, const std::vector<std::string>& words) = nullptr;
 };
 
 /// Every command, in the order of the help page.

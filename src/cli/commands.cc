@@ -7,6 +7,7 @@
 #include "cli/doctor.h"
 #include "cli/inspect.h"
 #include "cli/launch.h"
+#include "cli/oci_runtime.h"
 #include "cli/plan.h"
 #include "cli/rebind.h"
 #include "cli/report.h"
@@ -28,6 +29,7 @@ constexpr Command kCommands[] = {
     {"snapshot", kSee, "Record this machine in a text file that every command can replay", add_snapshot},
     {"run", kStart, "Start a command beside its GPU, CPUs and memory bound", add_run},
     {"launch", kStart, "Start one bound process per GPU and stand by them", add_launch},
+    {"oci-runtime", kStart, "Be the runtime of containers: place them, then run runc or crun", add_oci_runtime, run_oci_runtime},
     {"plan", kStart, "Print who would go where, for you or for another launcher", add_plan},
     {"doctor", kCheck, "Check machine, container and job; say what to type to mend them", add_doctor},
     {"inspect", kCheck, "Show where running GPU processes really are", add_inspect},

@@ -144,7 +144,10 @@ int run_program(Session& s, std::vector<std::string> args) {
     s.out << "numapin " << kVersion << '\n';
     return kDone;
   }
-  if (const auto* command = find_command(first)) return run_command(s, *command, std::move(args));
+  const auto* command = find_command(first);
+  const bool for_help = args.size() == 1 && (args[0] == "--help" || args[0] == "-h");
+  if (command != nullptr && command->run_words != nullptr && !for_help) return command->run_words(s, args);
+  if (command != nullptr) return run_command(s, *command, std::move(args));
   return unknown_command(s, first);
 }
 

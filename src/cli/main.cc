@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/fd_stream.h"
+#include "cli/oci_runtime.h"
 #include "cli/session.h"
 #include "gpu/nvml.h"
 
@@ -93,6 +94,7 @@ int main(int argc, char** argv) {
   };
   try {
     std::vector<std::string> args(argv + std::min(argc, 1), argv + argc);  // argc may be 0, says execve(2)
+    if (argc > 0 && is_runtime_name(argv[0])) args.insert(args.begin(), "oci-runtime");
     const int status = run_program(session, std::move(args));
     return finish(session, out_buffer, status);
   } catch (const std::exception& e) {  // out of memory, or a mistake of ours: say so instead of aborting
