@@ -28,10 +28,12 @@ std::vector<Target> tree_targets();
 std::vector<Target> job_targets();
 std::vector<Target> slurm_targets();
 std::vector<Target> analyze_targets();
+std::vector<Target> oci_targets();
 
 inline std::vector<Target> all_targets() {
   std::vector<Target> all;
-  for (const auto& part : {base_targets(), machine_targets(), tree_targets(), job_targets(), slurm_targets(), analyze_targets()})
+  for (const auto& part : {base_targets(), machine_targets(), tree_targets(), job_targets(), slurm_targets(), analyze_targets(),
+                           oci_targets()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }
