@@ -168,6 +168,9 @@ std::optional<Vma> parse_numa_maps_line(std::string_view line, std::uint64_t pag
   Vma v;
   v.start = *start;
   v.policy = words[1];
+  // Two policies have names of two words: "prefer (many)=static:0-1", "weighted interleave:0-1".
+  if (words.size() > 2 && ((words[1] == "prefer" && words[2].starts_with("(many)")) || (words[1] == "weighted" && words[2].starts_with("interleave"))))
+    v.policy += " " + std::string(words[2]);
   std::map<int, std::uint64_t> pages;
   std::uint64_t anon_pages = 0, sum = 0;
   std::optional<std::uint64_t> page_kib;

@@ -59,6 +59,8 @@ TEST(NumaMaps, CountsAWrittenPrivateFileMappingAsOwnMemory) {
 }
 
 TEST(NumaMaps, PassesOverWhatMakesNoSense) {
+  for (const std::string policy : {"default", "prefer:1", "prefer (many):0-1", "prefer (many)=static:0", "weighted interleave:0-1", "bind=static:0"})
+    EXPECT_EQ(parse_numa_maps_line("7f00 " + policy + " heap anon=1 N0=1 kernelpagesize_kB=4", kPage, kHuge)->policy, policy);
   EXPECT_FALSE(parse_numa_maps_line("", kPage, kHuge));
   EXPECT_FALSE(parse_numa_maps_line("xyz default N0=1", kPage, kHuge));
   const auto v = parse_numa_maps_line("7f00 default Nx=1 N0=y N0= N1=2", kPage, kHuge);
