@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "numapin/container.h"
 #include "numapin/machine.h"
 #include "numapin/process.h"
 
@@ -36,6 +37,7 @@ struct Subject {
   std::optional<Environment> env;
   std::string cgroup;        ///< path of the cgroup
   std::optional<bool> in_container;
+  std::optional<ContainerName> container;  ///< which one, as far as it is known
   std::optional<std::uint64_t> peak_bytes;          ///< VmHWM
   std::optional<std::uint64_t> locked_limit_bytes;  ///< RLIMIT_MEMLOCK, soft
   /// errno of a set_mempolicy(2) tried in a child of doctor, 0 where it is allowed; unknown for other processes

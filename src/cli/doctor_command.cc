@@ -126,8 +126,9 @@ void add_docker_gpus(Subject& s, std::string gpus) {
   }
 }
 
-Result<void> follow_docker(Subject& s, Words& words, const Machine& m) {
+Result<void> follow_docker(Subject& s, Words& words, const Machine& m, std::string_view tool) {
   s.in_container = true;
+  s.container.emplace().engine = tool == "nerdctl" ? "containerd" : tool;
   s.cgroup = "(a new container)";
   s.policy_error.reset();  // the seccomp profile is the runtime's
   s.env = Environment{};
@@ -168,7 +169,7 @@ Result<bool> follow(Subject& s, Words& words, const Machine& m, const Session& s
   if (name == "docker" || name == "podman" || name == "nerdctl") {
     if (words.size() < 2 || words[1] != "run")
       return bad_input(fmt::format("check '{}': only its 'run' starts a job", name), "doctor inside the container sees the rest");
-    NUMAPIN_CHECK_OK(follow_docker(s, words, m));
+    NUMAPIN_CHECK_OK(follow_docker(s, words, m, name));
     return false;
   }
   const bool ours = name == "numapin" && words.size() > 1 && words[1] == "run";

@@ -10,6 +10,7 @@
 #include "numapin/sources.h"
 #include "numapin/visible.h"
 #include "os/try_policy.h"
+#include "sources/container.h"
 #include "sources/setup.h"
 
 namespace numapin::cli {
@@ -41,7 +42,8 @@ Result<Subject> shell_subject(const Machine& m, const Session& session) {
   NUMAPIN_TRY(auto s, read_subject(session.live, getpid()));
   s.kind = Subject::Kind::kShell;
   s.env = session.env;
-  s.in_container = is_container(session.live, session.env);
+  s.container = read_own_container(session.live, session.env);
+  s.in_container = s.container.has_value();
   s.peak_bytes.reset();
   s.children.clear();
   if (s.process.memory) {
@@ -110,7 +112,7 @@ Result<Setup> read_setup(const DoctorTargets& targets, const Session& session, s
   add_gpu_jobs(users, session, setup);
   setup.kernel = read_kernel_facts(session.live);
   setup.pci = read_pci_facts(session.live, m);
-  setup.software = read_software_facts(session.live, m, nvml, is_container(session.live, session.env), session.env);
+  setup.software = read_software_facts(session.live, m, nvml, read_own_container(session.live, session.env).has_value(), session.env);
   if (nvml == nullptr)
     if (const auto loaded = load_nvml(); !loaded && loaded.error().kind != Error::Kind::kNotFound)
       setup.software.nvidia.library_error = loaded.error().message;

@@ -23,7 +23,5 @@ SoftwareFacts read_software_facts(const FileTree& tree, const Machine& m, const 
 
 /// A process with its environment, limits, cgroup and children. Error kNotFound where there is none of that number.
 Result<Subject> read_subject(const FileTree& tree, int pid);
-/// Whether the reader itself is in a container, by the files that container runtimes leave and by its cgroup.
-bool is_container(const FileTree& tree, const std::map<std::string, std::string>& env);
 
 }  // namespace numapin

@@ -4,6 +4,7 @@
 #include "base/numbers.h"
 #include "base/text.h"
 #include "numapin/sources.h"
+#include "sources/container.h"
 #include "sources/read.h"
 #include "sources/setup.h"
 
@@ -11,11 +12,6 @@ namespace numapin {
 namespace {
 
 using sources::field;
-
-bool names_container(std::string_view cgroup) {
-  constexpr std::string_view kWords[] = {"docker", "kubepods", "libpod", "containerd", "/lxc", "crio-"};
-  return std::any_of(std::begin(kWords), std::end(kWords), [&](auto word) { return cgroup.find(word) != cgroup.npos; });
-}
 
 /// "NAME=value" ended by NUL
 Environment parse_environment(std::string_view text) {
@@ -49,14 +45,6 @@ std::optional<std::uint64_t> peak_bytes(std::string_view status) {
 
 }  // namespace
 
-bool is_container(const FileTree& tree, const std::map<std::string, std::string>& env) {
-  if (env.contains("container")) return true;  // podman, systemd-nspawn, lxc
-  // An image that was booted as a machine has these files too; there, or with --pid=host, process 2 is the kernel's.
-  const bool sees_kernel = sources::read_text(tree, "/proc/2/comm") == "kthreadd";
-  if (!sees_kernel && (tree.read("/.dockerenv") || tree.read("/run/.containerenv"))) return true;
-  return names_container(read_allowance(tree).cgroup);
-}
-
 Result<Subject> read_subject(const FileTree& tree, int pid) {
   Subject s;
   s.kind = Subject::Kind::kProcess;
@@ -64,7 +52,9 @@ Result<Subject> read_subject(const FileTree& tree, int pid) {
   const auto dir = "/proc/" + std::to_string(pid);
   if (const auto env = tree.read(dir + "/environ")) s.env = parse_environment(*env);
   s.cgroup = read_allowance(tree, std::to_string(pid)).cgroup;
-  s.in_container = names_container(s.cgroup) || is_container(tree, {});
+  s.container = read_container(tree, pid);
+  if (!s.container) s.container = read_own_container(tree, {});  // a process that is seen from inside one
+  s.in_container = s.container.has_value();
   if (const auto limits = tree.read(dir + "/limits")) s.locked_limit_bytes = locked_limit(*limits);
   if (const auto status = tree.read(dir + "/status")) s.peak_bytes = peak_bytes(*status);
   for (const auto& [parent, child] : children_by_parent(tree)) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sources/container.h"
 #include "support/made_machine.h"
 
 namespace numapin {
@@ -117,16 +118,43 @@ TEST(ReadSubject, TellsEnvironmentLimitsAndPeak) {
 
 TEST(ReadSubject, KnowsContainersByTheirCgroup) {
   EXPECT_EQ(read_subject(process_tree_of("/kubepods.slice/kubepods-pod1.slice"), 7)->in_container, true);
-  EXPECT_EQ(read_subject(process_tree_of("/system.slice/docker-0123.scope"), 7)->in_container, true);
+  EXPECT_EQ(read_subject(process_tree_of("/system.slice/docker-" + std::string(64, 'a') + ".scope"), 7)->in_container, true);
+}
+
+TEST(ReadContainer, FindsTheNamesOfKubernetes) {
+  const std::string id(64, 'c');
+  auto tree = process_tree_of("/kubepods/besteffort/pod0123456789abcdef0123456789abcdef/" + id);
+  tree.add_listing("/var/log/containers", {"other_default_x-" + std::string(64, 'd') + ".log", "job-0_ml_main-" + id + ".log"});
+  EXPECT_EQ(describe(*read_container(tree, 7)), "pod ml/job-0, container main (cccccccccccc)");
+  EXPECT_EQ(read_slurm_step(tree, 7), std::nullopt);
+}
+
+TEST(OwnContainer, IsNamedByWhatItsEngineLeaves) {
+  const auto named = [](const MapTree& tree, std::map<std::string, std::string> env) {
+    const auto c = read_own_container(tree, env);
+    return c ? describe(*c) : "none";
+  };
+  MapTree hidden, hybrid;
+  hidden.add_file("/proc/self/cgroup", "0::/\n");  // a cgroup namespace of its own
+  EXPECT_EQ(named(hidden, {}), "none");
+  EXPECT_EQ(named(hidden, {{"container", "lxc"}}), "LXC container");
+  EXPECT_EQ(named(hidden, {{"container", "oci"}}), "a container");
+  hidden.add_file("/.dockerenv", "");
+  EXPECT_EQ(named(hidden, {}), "docker container");
+  EXPECT_EQ(named(hidden, {{"KUBERNETES_SERVICE_HOST", "10.0.0.1"}}), "a pod, container docker");
+  hidden.add_file("/run/.containerenv", "");
+  EXPECT_EQ(named(hidden, {}), "podman container");
+  hybrid.add_file("/proc/self/cgroup", "5:cpuset:/docker/" + std::string(64, 'e') + "\n0::/\n");
+  EXPECT_EQ(named(hybrid, {}), "docker container eeeeeeeeeeee");
 }
 
 TEST(IsContainer, GoesByFilesUnlessTheKernelsProcessesAreSeen) {
   MapTree tree;
   tree.add_file("/.dockerenv", "");
-  EXPECT_TRUE(is_container(tree, {}));
+  EXPECT_TRUE(read_own_container(tree, {}).has_value());
   tree.add_file("/proc/2/comm", "kthreadd\n");
-  EXPECT_FALSE(is_container(tree, {}));
-  EXPECT_TRUE(is_container(tree, {{"container", "podman"}}));
+  EXPECT_FALSE(read_own_container(tree, {}).has_value());
+  EXPECT_TRUE(read_own_container(tree, {{"container", "podman"}}).has_value());
 }
 
 TEST(SoftwareFacts, AreReadFromTheUsualPlaces) {
