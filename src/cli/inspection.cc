@@ -5,6 +5,7 @@
 #include <random>
 
 #include "os/ask_pages.h"
+#include "sources/container.h"
 #include "sources/memory_estimate.h"
 
 namespace numapin::cli {
@@ -35,6 +36,8 @@ Result<void> Inspector::add(int pid, int depth, bool with_children, const std::v
   if (i.gpus.empty()) i.gpus = inherited;
   i.depth = depth;
   i.verdict = i.gpus.empty() ? judge_without_gpu(machine, process) : judge_placement(machine, process, i.gpus);
+  i.container = read_container(tree, pid);
+  i.slurm = read_slurm_step(tree, pid);
   i.process = std::move(process);
   const auto gpus = i.gpus;
   list.push_back(std::move(i));

@@ -104,6 +104,8 @@ void add_process(const Machine& m, const Inspection& i, const InspectStyle& styl
   const std::string in = indent + "     ";
   out += in + colored(i.verdict.line, i.verdict.state, style) + "\n";
   if (!i.verdict.mend.empty()) out += in + "mend it:  " + i.verdict.mend + "\n";
+  if (i.container) out += in + "in        " + clean(describe(*i.container)) + "\n";
+  if (i.slurm) out += in + "in        " + clean(describe(*i.slurm)) + "\n";
   out += in + "gpus      " + (i.gpus.empty() ? no_gpu_words(m, p) : gpu_words(m, i.gpus)) + "\n";
   for (const auto& line : mask_lines(m, p)) out += in + "cpus      " + line + "\n";
   if (p.memory) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "numapin/container.h"
 #include "numapin/findings.h"
 #include "render/topo.h"
 
@@ -13,6 +14,8 @@ namespace numapin {
 struct Inspection {
   ProcessInfo process;
   std::vector<int> gpus;      ///< Gpu::index; of a child: its own, else those of the process it descends from
+  std::optional<ContainerName> container;
+  std::optional<SlurmStep> slurm;
   int depth = 0;              ///< 0: a process that was asked for; 1: its child, ...
   PlacementVerdict verdict;
   bool operator==(const Inspection&) const = default;

@@ -64,6 +64,18 @@ Json gpu_json(const Machine& m, int index) {
   return out;
 }
 
+Json container_json(const std::optional<ContainerName>& c) {
+  if (!c) return nullptr;
+  return {{"engine", text_or_null(c->engine)}, {"id", text_or_null(c->id)},
+          {"pod_uid", text_or_null(c->pod_uid)}, {"pod", text_or_null(c->pod)},
+          {"pod_namespace", text_or_null(c->pod_namespace)}, {"name", text_or_null(c->container)}};
+}
+
+Json slurm_json(const std::optional<SlurmStep>& s) {
+  if (!s) return nullptr;
+  return {{"job", s->job}, {"step", text_or_null(s->step)}, {"task", text_or_null(s->task)}};
+}
+
 Json process_json(const Machine& m, const Inspection& i) {
   const auto& p = i.process;
   auto gpus = Json::array(), threads = Json::array();
@@ -80,6 +92,8 @@ Json process_json(const Machine& m, const Inspection& i) {
           {"verdict", i.verdict.line},
           {"mend", i.verdict.mend.empty() ? Json(nullptr) : Json(i.verdict.mend)},
           {"gpus", gpus},
+          {"container", container_json(i.container)},
+          {"slurm", slurm_json(i.slurm)},
           {"allowed_nodes", p.allowed_mems.to_list()},
           {"threads", threads},
           {"memory", memory_json(p.memory)},
