@@ -18,6 +18,7 @@
 #include "os/program.h"
 #include "os/room.h"
 #include "plan/policy_text.h"
+#include "sources/container.h"
 
 namespace numapin::cli {
 namespace {
@@ -187,12 +188,22 @@ void make_room(const Session& s, const RunOptions& o, const RunPlacement& where,
   }
 }
 
+/// Where a container's filter refused a call, the option of its engine that lets it through.
+void name_outer_permission(const Session& s, Outcome& outcome) {
+  for (auto& loss : outcome.losses) {
+    if (loss.hint != kSeccompHint) continue;
+    if (const auto container = read_own_container(s.live, s.env))
+      loss.hint = fmt::format("a seccomp filter refuses this call in {}; from outside: {}", describe(*container), outer_permission(*container));
+  }
+}
+
 int bind_and_become(Session& s, const RunOptions& o, const RunPlacement& where, const RoomWish& wish, Kernel& kernel) {
   const auto file = find_command(s, o.words[0]);
   if (!file) return fail_to_start(s, file.error());
   make_room(s, o, where, wish);
-  const auto outcome = perform(actions(where.placement), kernel, o.strict);
+  auto outcome = perform(actions(where.placement), kernel, o.strict);
   if (!outcome) return s.report(outcome.error());
+  name_outer_permission(s, *outcome);
   if (const auto* error = unsupported_policy(o, *outcome)) return s.report(*error);
   if (o.verify) {
     if (const auto same = verify(*outcome, kernel); !same) return s.report(same.error());

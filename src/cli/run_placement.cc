@@ -10,6 +10,7 @@
 #include "numapin/visible.h"
 #include "plan/local_rank.h"
 #include "plan/policy_text.h"
+#include "sources/container.h"
 
 namespace numapin::cli {
 namespace {
@@ -75,7 +76,23 @@ Error in_local_rank(Error e, const LocalRank& local) {
   return e;
 }
 
-Result<RunPlacement> near_gpus(const RunOptions& o, const System& system, bool keep_visible) {
+/// What only the outside can mend of a container whose cpuset lacks the GPUs' nodes; nothing where it has them, or where
+/// this is no container.
+std::optional<std::string> outer_hint(const System& system, const Placement& p, const Session& session) {
+  const Machine& m = system.machine;
+  const auto& a = system.allowance;
+  const CpuSet cpus = cpus_of(m, p.near_nodes) & online_cpus(m);
+  const NodeSet mems = p.near_nodes & dram_nodes(m);
+  const bool no_cpu = a.cpus && !cpus.empty() && !a.cpus->intersects(cpus);
+  const bool no_memory = a.mems && !a.mems->contains(mems);
+  if (!no_cpu && !no_memory) return std::nullopt;
+  const auto container = read_own_container(session.live, session.env);
+  if (!container) return std::nullopt;
+  return fmt::format("this is {}; its cpuset can be changed from outside only: {}", describe(*container),
+                     outer_command(*container, no_cpu ? cpus : CpuSet{}, no_memory ? *a.mems | mems : NodeSet{}));
+}
+
+Result<RunPlacement> near_gpus(const RunOptions& o, const System& system, const Session& session, bool keep_visible) {
   const Machine& m = system.machine;
   NUMAPIN_TRY(auto choice, choose_gpus(m, system.allowance, gpu_spec(o)));
   auto job = read_job(o, choice.gpus);
@@ -85,6 +102,8 @@ Result<RunPlacement> near_gpus(const RunOptions& o, const System& system, bool k
   where.placement = std::move(plan.placements.at(0));
   auto& p = where.placement;
   where.shortfalls = p.warnings;
+  if (o.machine.empty())
+    if (auto hint = outer_hint(system, p, session)) p.warnings.push_back(std::move(*hint));
   p.because.insert(p.because.begin(), choice.because.begin(), choice.because.end());
   p.warnings.insert(p.warnings.begin(), choice.warnings.begin(), choice.warnings.end());
   p.warnings.insert(p.warnings.end(), plan.notes.begin(), plan.notes.end());
@@ -136,7 +155,7 @@ Result<RunPlacement> place(RunOptions o, const Session& session, Kernel& kernel)
   }
   NUMAPIN_TRY(const auto system, read_system(o, session));
   if (o.is_about_gpus()) {
-    auto found = near_gpus(o, system, local_rank.has_value());
+    auto found = near_gpus(o, system, session, local_rank.has_value());
     if (!found) return Unexpected(local_rank ? in_local_rank(found.error(), *local_rank) : found.error());
     where = std::move(*found);
     if (local_rank) tell_local_rank(*local_rank, where.placement);

@@ -187,6 +187,9 @@ CheckResult strict_memory(const Setup& s) {
   });
 }
 
+/// Without a name: as docker's, which most others' command lines follow.
+ContainerName container_of(const Subject& s) { return s.container.value_or(ContainerName{}); }
+
 CheckResult mems_exclude_node(const Setup& s) {
   const auto& m = s.system.machine;
   if (m.gpus.empty()) return not_here("no GPU");
@@ -203,8 +206,8 @@ CheckResult mems_exclude_node(const Setup& s) {
                      fmt::format("cpuset.mems allows {}; {} {} on {}", nodes_text(*memory), gpus_text(subject.gpus),
                                  subject.gpus.size() == 1 ? "is" : "are", nodes_text(*near)),
                      fmt::format("{} allowed too; a policy for it is refused with EINVAL", nodes_text(missing)),
-                     fmt::format("# docker run --cpuset-mems={0}, or as root: echo {0} >CGROUP/cpuset.mems (cgroup {1})",
-                                 (*memory | missing).to_list(), subject.cgroup.empty() ? "unknown" : subject.cgroup),
+                     fmt::format("# {}, or as root: echo {} >CGROUP/cpuset.mems (cgroup {})",
+                                 outer_command(container_of(subject), {}, *memory | missing), (*memory | missing).to_list(), subject.cgroup.empty() ? "unknown" : subject.cgroup),
                      fmt::format("# echo {} >CGROUP/cpuset.mems", memory->to_list())});
     return "";
   });
@@ -223,8 +226,8 @@ CheckResult policy_refused(const Setup& s) {
     found.push_back({Severity::kWarning, name_of(subject),
                      "set_mempolicy is refused (EPERM): a seccomp filter, as container runtimes have",
                      "allowed: else memory cannot be bound, only CPUs",
-                     "# docker run --cap-add SYS_NICE, or a seccomp profile with set_mempolicy and mbind; Kubernetes: "
-                     "securityContext.capabilities.add: [SYS_NICE]",
+                     fmt::format("# {}, or a seccomp profile with set_mempolicy and mbind; from outside: numapin oci-runtime",
+                                 outer_permission(container_of(subject))),
                      ""});
     return "";
   });
@@ -241,8 +244,8 @@ struct Binder {
   std::string advice;
 };
 
-/// Who may have made the mask, likeliest first.
-std::vector<Binder> binders(const Subject& s) {
+/// Who may have made the mask, likeliest first; `near` are the CPUs that it should have had.
+std::vector<Binder> binders(const Subject& s, const CpuSet& near) {
   std::vector<Binder> out;
   const auto has = [&](const char* name) { return variable(s, name).has_value(); };
   if (has("NUMAPIN_CPUS"))
@@ -253,11 +256,11 @@ std::vector<Binder> binders(const Subject& s) {
   if (has("SLURM_JOB_ID") || s.cgroup.find("slurm") != std::string::npos)
     out.push_back({fmt::format("Slurm (job {})", variable(s, "SLURM_JOB_ID").value_or("unknown")),
                    "srun --cpus-per-task=N --cpu-bind=none (since 22.05 srun does not take --cpus-per-task from sbatch)"});
-  if (has("KUBERNETES_SERVICE_HOST") || s.cgroup.find("kubepods") != std::string::npos)
+  if (has("KUBERNETES_SERVICE_HOST") || container_of(s).kubernetes)
     out.push_back(
         {"Kubernetes (the kubelet's CPU manager)", "request more whole CPUs, with topologyManagerPolicy single-numa-node"});
-  else if (s.in_container.value_or(false) || contains_any(s.cgroup, {"docker", "libpod", "containerd"}))
-    out.push_back({"the container's cpuset", "docker run --cpuset-cpus"});
+  else if (s.in_container.value_or(false))
+    out.push_back({fmt::format("the cpuset of {}", describe(container_of(s))), outer_command(container_of(s), near, {})});
   if (has("TORCHELASTIC_RUN_ID"))
     out.push_back({"torchrun, or what started it", "torchrun --numa-binding=node, or numapin launch"});
   if (contains_any(variable(s, "OMP_PROC_BIND").value_or(""), {"true", "TRUE", "close", "spread"}) || has("GOMP_CPU_AFFINITY") ||
@@ -292,7 +295,7 @@ CheckResult narrow_mask(const Setup& s) {
     const auto allowed = allowed_cpus(m, subject);
     const int cores = core_count(m, allowed);
     if (share < kSmallestShare || cores * kNarrowShare >= share) return "";
-    const auto by = binders(subject);
+    const auto by = binders(subject, cpus_of(m, *near));
     auto f = mended(subject, Severity::kWarning,
                     fmt::format("allowed on CPUs {} ({}), its share of the node is {}; set by {}", allowed.to_list(),
                                 count_text(static_cast<std::size_t>(cores), "core"), share, names_of(by)),
@@ -317,11 +320,11 @@ CheckResult container_cpuset(const Setup& s) {
         const auto allowed = allowed_cpus(m, subject);
         if (allowed.empty() || cpus_of(m, *near).contains(allowed) || !allowed.intersects(cpus_of(m, *near))) return "";
         found.push_back({Severity::kWarning, name_of(subject),
-                         fmt::format("a container without a fitting cpuset: CPUs on {}, {} on {}",
+                         fmt::format("{} without a fitting cpuset: CPUs on {}, {} on {}", describe(container_of(subject)),
                                      nodes_text(nodes_of(m, allowed)), gpus_text(subject.gpus), nodes_text(*near)),
                          "the CPUs and the memory of the GPUs' nodes: --gpus gives the container a GPU, not its node",
-                         fmt::format("# docker run --cpuset-cpus={} --cpuset-mems={}; or inside: numapin run -- COMMAND",
-                                     cpus_of(m, *near).to_list(), near->to_list()),
+                         fmt::format("# {}; or inside: numapin run -- COMMAND",
+                                     outer_command(container_of(subject), cpus_of(m, *near), *near)),
                          "# start it without these options"});
         return "";
       });
