@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <fstream>
 
+#include "base/json_text.h"
 #include "cli/options.h"
 #include "cli/session.h"
 #include "cli/write_file.h"
@@ -21,7 +22,6 @@
 #include "oci/edit.h"
 #include "oci/features.h"
 #include "oci/settings.h"
-#include "oci/splice.h"
 #include "os/kernel.h"
 #include "os/output_of.h"
 #include "os/program.h"
@@ -86,8 +86,8 @@ void log_line(const oci::Settings& settings, const std::string& id, const std::s
 int refuse(Session& s, const oci::RuntimeCommand& command, const std::string& line) {
   const auto message = "numapin.policy is strict: " + line;
   if (!command.log.empty())
-    append(command.log, command.json_log ? fmt::format("{{\"level\":\"error\",\"msg\":{},\"time\":\"{}\"}}\n", oci::json_string(message), time_now())
-                                         : fmt::format("time=\"{}\" level=error msg={}\n", time_now(), oci::json_string(message)));
+    append(command.log, command.json_log ? fmt::format("{{\"level\":\"error\",\"msg\":{},\"time\":\"{}\"}}\n", json_string(message), time_now())
+                                         : fmt::format("time=\"{}\" level=error msg={}\n", time_now(), json_string(message)));
   return s.report({Error::Kind::kDenied, message, {}});
 }
 

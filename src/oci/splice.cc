@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/json_text.h"
+
 namespace numapin::oci {
 namespace {
 
@@ -79,16 +81,6 @@ std::string replaced(std::string_view text, Span span, std::string_view with) {
 }
 
 }  // namespace
-
-std::string json_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) out += fmt::format("\\u{:04x}", c);
-    else out += c;
-  }
-  return out + '"';
-}
 
 std::optional<std::string> with_member(std::string_view text, const std::vector<std::string>& path, std::string_view json) {
   auto object = skip_blank(text, 0);

@@ -13,7 +13,4 @@ namespace numapin::oci {
 /// on it stands twice in its object (runtimes differ in which one they take), or beside names with escapes.
 std::optional<std::string> with_member(std::string_view text, const std::vector<std::string>& path, std::string_view json);
 
-/// `text` as a JSON string.
-std::string json_string(std::string_view text);
-
 }  // namespace numapin::oci

@@ -17,6 +17,8 @@ constexpr ExportFormat kFormats[] = {
     {"env", "a shell fragment to source: the variables of each rank", export_env},
     {"docker", "docker run options a rank", export_docker},
     {"podman", "podman run options a rank", export_podman},
+    {"compose", "services for a Compose file", export_compose},
+    {"k8s", "Kubernetes: kubelet configuration, pod, RuntimeClass", export_k8s},
     {"oci", "what to merge into a container's config.json", export_oci},
     {"slurm", "an srun command with CPU and memory masks", export_slurm},
     {"openmpi-rankfile", "a rankfile for Open MPI 4 and older", export_openmpi_rankfile},

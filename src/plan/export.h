@@ -14,6 +14,8 @@ Result<std::string> export_taskset(const ExportRequest& r);
 Result<std::string> export_env(const ExportRequest& r);
 Result<std::string> export_docker(const ExportRequest& r);
 Result<std::string> export_podman(const ExportRequest& r);
+Result<std::string> export_compose(const ExportRequest& r);
+Result<std::string> export_k8s(const ExportRequest& r);
 Result<std::string> export_oci(const ExportRequest& r);
 Result<std::string> export_slurm(const ExportRequest& r);
 Result<std::string> export_openmpi_rankfile(const ExportRequest& r);

@@ -53,6 +53,30 @@ TEST(ExportPlan, TasksetSaysWhatItCannot) {
                                                    HasSubstr("# taskset sets no memory policy; wanted: preferred node 0")));
 }
 
+TEST(ExportPlan, ComposeHasAServiceARank) {
+  const auto compose = text("compose", planned({0, 5}));
+  EXPECT_THAT(compose, AllOf(HasSubstr("  rank1:  # rank 1: GPU 5\n"), HasSubstr("    cpuset: \"0-2,24-26\"\n"),
+                             HasSubstr("capabilities: [gpu], device_ids: [\"GPU-10000005-"), HasSubstr("command: [\"python\", \"train.py\", \"--name\", \"it's\"]")));
+  EXPECT_THAT(text("compose", planned({5}, MemoryMode::kBind)), HasSubstr("# annotations: {numapin.policy: strict}"));
+  EXPECT_THAT(text("compose", planned({5}, MemoryMode::kPreferred, {.vendor = 0x1002})), HasSubstr("devices: [\"/dev/kfd\", \"/dev/dri\"]"));
+}
+
+TEST(ExportPlan, KubernetesGivesEachGpuItsShare) {
+  const auto k8s = text("k8s", planned({0, 5}));
+  EXPECT_THAT(k8s, AllOf(HasSubstr("reservedSystemCPUs: \"0,12,24,36\""), HasSubstr("topologyManagerPolicy: single-numa-node"),
+                         HasSubstr("for ranks 0-1.\n"), HasSubstr("limits: {cpu: 4, memory: 31Gi, nvidia.com/gpu: 1}")))
+      << "11 of 12 cores for 4 GPUs: 2 whole cores each";
+  EXPECT_THAT(k8s, Not(HasSubstr("max-allowable")));
+  Planned both = planned({0});
+  Job job;
+  job.gpus = {{0, "", {}}, {4, "", {}}};
+  both.plan = *make_plan(both.machine, {}, job);
+  EXPECT_THAT(text("k8s", both), AllOf(HasSubstr("topologyManagerPolicy: restricted"), HasSubstr("cpu: 10, memory: 63Gi, nvidia.com/gpu: 2")));
+  EXPECT_THAT(text("k8s", planned({0}, MemoryMode::kPreferred, {.nodes = 12, .gpus_per_node = 1})), HasSubstr("max-allowable-numa-nodes: \"12\""));
+  EXPECT_THAT(text("k8s", planned({0}, MemoryMode::kPreferred, {.threads = 4, .gpus_per_node = 1, .vendor = 0x1002})),
+              AllOf(HasSubstr("cpu: 44, "), HasSubstr("amd.com/gpu: 1")));
+}
+
 TEST(ExportPlan, ContainersGetDevicesAndStrictNodesOnly) {
   const auto docker = text("docker", planned({0, 5}));
   EXPECT_THAT(docker, AllOf(HasSubstr("docker run --rm --cpuset-cpus=0-2,24-26 '--gpus=\"device=GPU-10000000-"),

@@ -209,6 +209,66 @@ INSTANTIATE_TEST_SUITE_P(Runtimes, OciRuntimeTakes,
                                                            "exec crun --root \"$0/state\" run numapin-$1' \"$dir\" $$")),
                          [](const auto& one) { return std::string(one.param.first); });
 
+TEST(PodmanTakes, EveryOption) {
+  if (!works("podman --version")) GTEST_SKIP() << "podman is not installed";
+  const auto c = planned(true, MemoryMode::kBind);
+  const auto out = shell(fmt::format("podman run --help >help.$$\ngrep -o -- '--[a-z-]*=' <<'EOF' | sort -u | while read -r o; do grep -q -- \"${{o%=}} \" help.$$ || "
+                                     "echo \"no option $o\"; done\n{}EOF\nrm help.$$\n", c.text("podman", {})));
+  EXPECT_EQ(out.text, "");
+}
+
+/// Keys and types of Compose's schema (compose-spec/schema/compose-spec.json), as far as we use them.
+constexpr const char* kCheckCompose = R"(
+import sys, yaml
+doc = yaml.safe_load(sys.stdin)
+types = dict(image=str, command=list, cpuset=str, deploy=dict, devices=list, environment=list, cap_add=list, runtime=str, annotations=dict)
+assert list(doc) == ['services'] and len(doc['services']) == 2, doc
+for name, service in doc['services'].items():
+    for key, value in service.items():
+        assert isinstance(value, types[key]), (key, value)
+    device, = service['deploy']['resources']['reservations']['devices']
+    assert device['driver'] == 'nvidia' and device['capabilities'] == ['gpu'] and device['device_ids'][0].startswith('GPU-'), device
+    assert service['command'] == ['echo', "$$HOME 'x' \"y\""], service['command']
+print('well')
+)";
+
+TEST(YamlTakes, TheComposeFile) {
+  if (!works("/usr/bin/python3 -c 'import yaml'")) GTEST_SKIP() << "python3-yaml is not installed";
+  for (const auto memory : {MemoryMode::kPreferred, MemoryMode::kBind}) {
+    auto text = planned(true, memory).text("compose", {"echo", "$HOME 'x' \"y\""});
+    for (const std::string line : {"# runtime", "# annotations", "# cap_add"})  // the optional lines are good ones too
+      for (auto at = text.find(line); at != text.npos; at = text.find(line, at)) text.erase(at, 2);
+    const auto out = shell(fmt::format("cat >check.$$ <<'EOF'\n{}EOF\n/usr/bin/python3 check.$$ <<'EOF'\n{}EOF\nrm check.$$\n", kCheckCompose, text));
+    EXPECT_EQ(out.text, "well\n") << text;
+  }
+}
+
+/// What the kubelet checks at its start, and what makes a pod Guaranteed.
+constexpr const char* kCheckKubernetes = R"(
+import sys, yaml
+kubelet, pod, runtime = yaml.safe_load_all(sys.stdin)
+assert (kubelet['kind'], pod['kind'], runtime['kind']) == ('KubeletConfiguration', 'Pod', 'RuntimeClass')
+mebi = lambda text: int(text.removesuffix('Mi'))
+reserved = sum(mebi(r['limits']['memory']) for r in kubelet['reservedMemory'])
+assert reserved == mebi(kubelet['systemReserved']['memory']) + mebi(kubelet['evictionHard']['memory.available'])
+assert isinstance(kubelet['reservedSystemCPUs'], str) and kubelet['cpuManagerPolicy'] == 'static' and kubelet['memoryManagerPolicy'] == 'Static'
+main, = pod['spec']['containers']
+limits = main['resources']['limits']
+assert isinstance(limits['cpu'], int) and limits['cpu'] > 0 and limits['memory'].endswith('Gi') and limits['nvidia.com/gpu'] == 1, limits
+assert 'requests' not in main['resources']  # then they are the limits
+assert pod['spec']['runtimeClassName'] == runtime['metadata']['name'] == runtime['handler']
+assert main['command'] == ['sh', '-c', "echo 'a' $B"] and main['securityContext'] == {'capabilities': {'add': ['SYS_NICE']}}
+print('well')
+)";
+
+TEST(YamlTakes, KubernetesDocuments) {
+  if (!works("/usr/bin/python3 -c 'import yaml'")) GTEST_SKIP() << "python3-yaml is not installed";
+  auto text = planned(true, MemoryMode::kPreferred).text("k8s", {"sh", "-c", "echo 'a' $B"});
+  text.erase(text.find("# securityContext"), 2);
+  const auto out = shell(fmt::format("cat >check.$$ <<'EOF'\n{}EOF\n/usr/bin/python3 check.$$ <<'EOF'\n{}EOF\nrm check.$$\n", kCheckKubernetes, text));
+  EXPECT_EQ(out.text, "well\n") << text;
+}
+
 TEST(PythonTakes, MonarchsList) {
   if (!works("python3 -c 1")) GTEST_SKIP() << "python3 is not installed";
   const auto c = planned(true, MemoryMode::kBind);
