@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 # program that must be there -> its package
-NEEDED = {"qemu-system-x86_64": "qemu-system-x86", "/sbin/mkfs.ext4": "e2fsprogs", "/bin/busybox": "busybox-static", "zstd": "zstd", "gcc": "gcc",
-          "/usr/include/stdio.h": "libc6-dev", "numactl": "numactl", "lstopo-no-graphics": "hwloc-nox", "taskset": "util-linux"}
+NEEDED = {"qemu-system-x86_64": "qemu-system-x86", "/sbin/mkfs.ext4": "e2fsprogs", "/bin/busybox": "busybox-static", "zstd": "zstd",
+          "gcc": "gcc", "/usr/include/stdio.h": "libc6-dev", "numactl": "numactl", "lstopo-no-graphics": "hwloc-nox", "taskset": "util-linux",
+          "crun": "crun", "/usr/sbin/runc": "runc"}
 
 
 def missing():
