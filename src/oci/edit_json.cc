@@ -103,7 +103,7 @@ class Editor {
 };
 
 /// linux.memoryPolicy for the policy, where the runtime takes its mode; "" where not. The nodes are meant as such, also
-/// where cpuset.mems is another set (MPOL_F_STATIC_NODES): else the kernel takes them as positions in it.
+/// where cpuset.mems becomes another set (MPOL_F_STATIC_NODES): else the kernel renumbers those of bind and interleave.
 std::string memory_field(const MemoryPolicy& policy, const Host& host) {
   const auto fragment = oci_memory_policy(policy);
   if (fragment.empty()) return "";

@@ -23,7 +23,7 @@ int kernel_mode(const MemoryPolicy& policy);
 class RealKernel final : public Kernel {
  public:
   enum class Nodes {
-    kRelative,  ///< the kernel's default: a policy follows when the cpuset gets other nodes
+    kRelative,  ///< the kernel's default: in another cpuset bind and interleave mean the nodes at the same positions
     kStatic,    ///< MPOL_F_STATIC_NODES: the nodes are meant as such, whatever cpuset the process comes into
   };
   explicit RealKernel(Nodes nodes = Nodes::kRelative) : nodes_(nodes) {}

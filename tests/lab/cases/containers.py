@@ -99,8 +99,8 @@ def static_nodes(lab):
     m = lab.machine
     g = gpu_of_node(m, 1)
     mems = id_list(range(1, len(m.nodes)))
-    holds(lab, "mems without node 0", runtime(lab, "crun", bundle(lab, env=gpu(g.index), mems=mems)), mems=mems, on="1",
-          policy="prefer (many)=static:1")
+    for name in "crun", "runc":
+        holds(lab, name, runtime(lab, name, bundle(lab, env=gpu(g.index), mems=mems, policy="memory=bind")), mems=mems, on="1", policy="bind=static:1")
 
 
 @case("inside a container: run and doctor say what to change outside", on=two_gpu_nodes, slow=True)
