@@ -24,6 +24,9 @@ add_library(numapin::numapin ALIAS numapin_library)
 
 if(TARGET numapin)
   install(TARGETS numapin RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+  # The name by which container engines start it as their runtime.
+  file(CREATE_LINK numapin ${PROJECT_BINARY_DIR}/numapin-runtime SYMBOLIC)
+  install(FILES ${PROJECT_BINARY_DIR}/numapin-runtime DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
   include(cmake/pages.cmake)
 endif()
 install(TARGETS numapin_library EXPORT numapinTargets 

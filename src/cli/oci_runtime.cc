@@ -164,8 +164,9 @@ std::optional<int> place_container(Session& s, const oci::Settings& settings, co
 }
 
 constexpr const char* kExamples =
-    "  numapin oci-runtime run -b BUNDLE job              as runc, beside the bundle's GPUs\n"
-    "  podman --runtime /usr/bin/numapin-runtime run ...  a link by that name needs no subcommand\n"
+    "  numapin oci-runtime run -b BUNDLE job              as runc, beside the GPUs that the bundle asks for\n"
+    "  numapin oci-runtime --root /run/x state job        every other word of runc's goes through\n"
+    "  podman --runtime /usr/bin/numapin-runtime run ...  under that name it needs no subcommand\n"
     "\n"
     "Every argument goes to the real runtime as it is: $NUMAPIN_RUNTIME, 'runtime = PATH' in /etc/numapin/runtime.conf,\n"
     "runc, or crun. Annotations of a container: numapin.policy=off, strict, node, socket, l3, exclusive, all, smt-off,\n"

@@ -268,14 +268,16 @@ CheckResult no_near_cpu(const Setup& s) {
   const auto& cgroup = subject == nullptr ? s.system.allowance.cgroup : subject->cgroup;
   const auto where =
       cgroup.empty() ? std::string("affinity mask or cpuset") : fmt::format("affinity mask, or cpuset of {}", cgroup);
+  const auto near = cpus_of(m, nodes);
+  const auto ask = subject != nullptr && subject->container
+                       ? outer_command(*subject->container, near, {})
+                       : fmt::format("docker run --cpuset-cpus={}; srun --gres-flags=enforce-binding", near.to_list());
   // Who did not choose among the GPUs may mean the others.
   const auto severity = subject != nullptr && subject->means_gpus ? Severity::kWarning : Severity::kNote;
   return settle(
       {{severity, gpus_text(far), fmt::format("on {}; allowed are CPUs {} ({})", nodes_text(nodes), allowed.to_list(), where),
         "an allowed CPU beside every GPU that is used",
-        fmt::format(
-            "# ask for CPUs of {0} ({1}): docker run --cpuset-cpus={1}; srun --gres-flags=enforce-binding; or use the other GPUs",
-            nodes_text(nodes), cpus_of(m, nodes).to_list()),
+        fmt::format("# ask for CPUs of {} ({}): {}; or use the other GPUs", nodes_text(nodes), near.to_list(), ask),
         ""}},
       "");
 }
