@@ -70,7 +70,7 @@ TEST(ManPages, HaveALineForEveryOption) {
 
 TEST(ManPages, NameEveryCommandOnTheFirst) {
   const auto man = man_page(pages());
-  for (const auto& page : pages()) EXPECT_THAT(man, HasSubstr("See \\fBnumapin\\-" + page.name + "\\fR(1)."));
+  for (const auto& page : pages()) EXPECT_THAT(man, HasSubstr("See \\fBnumapin\\-" + roff_of(page.name) + "\\fR(1)."));
 }
 
 TEST(ManPages, AreGoodRoff) {
