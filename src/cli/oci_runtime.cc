@@ -15,6 +15,7 @@
 #include "cli/options.h"
 #include "cli/session.h"
 #include "cli/write_file.h"
+#include "gpu/nvml.h"
 #include "numapin/sources.h"
 #include "oci/cgroup_path.h"
 #include "oci/command_line.h"
@@ -33,6 +34,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* kOwnName = "numapin-runtime";
+constexpr const char* kRecord = "numapin.json";  // in the bundle
 constexpr const char* kMarker = "NUMAPIN_RUNTIME_PID";  // set before exec: the same process must not come here again
 
 std::string variable(const Session& s, const char* name) {
@@ -49,7 +51,9 @@ bool is_this_program(const std::string& file) {
 
 Result<std::string> find_runtime(const Session& s, const oci::Settings& settings) {
   // Debian has runc in /usr/sbin, which users' and some services' PATH leaves out.
-  const auto path = variable(s, "PATH") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin";
+  std::string path = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin";
+  // An empty item would be the working directory, which is the bundle: not a place to take root's programs from.
+  if (const auto own = variable(s, "PATH"); !own.empty()) path = own + ":" + path;
   const std::string hint = "set NUMAPIN_RUNTIME, or 'runtime = PATH' in " + std::string(oci::kSettingsFile);
   std::vector<std::string> names = {"runc", "crun"};
   if (!settings.runtime.empty()) names = {settings.runtime};
@@ -112,12 +116,10 @@ bool has_own_policy(Kernel& kernel) {
   return kernel.get_memory_policy(policy) == 0 && policy.mode != MemoryMode::kDefault;
 }
 
+/// Not by Session::system(), which tells of a broken driver on standard error.
 Result<Machine> read_machine(const Session& s, const oci::Settings& settings, bool with_driver) {
-  if (!settings.machine.empty() || with_driver) {
-    NUMAPIN_TRY(auto system, s.system(settings.machine));
-    return std::move(system.machine);
-  }
-  NUMAPIN_TRY(auto system, discover(s.live, nullptr));
+  const auto nvml = with_driver && settings.machine.empty() ? load_nvml().value_or(nullptr) : nullptr;
+  NUMAPIN_TRY(auto system, settings.machine.empty() ? discover(s.live, nvml.get()) : open_machine(settings.machine));
   return std::move(system.machine);
 }
 
@@ -133,32 +135,41 @@ oci::Host make_host(const Session& s, const oci::Settings& settings, const std::
           }};
 }
 
-/// Sets the policy that the container's first process inherits; what came of it, for the log.
+/// Writes what was decided into the bundle; what went wrong, or "".
+std::string write_bundle(const oci::RuntimeCommand& command, const oci::Edit& edit) {
+  if (!edit.config) return "";
+  const mode_t before = umask(077);  // the record is nobody's to change; config.json keeps its mode
+  // The record first: without it the next start of this bundle would take our values for the user's.
+  auto written = write_file(command.bundle + "/" + kRecord, oci::to_json(edit.record, edit.line), true);
+  if (written) written = write_file(command.config_path(), *edit.config, true);
+  umask(before);
+  return written ? "" : written.error().message;
+}
+
+/// Sets the policy that the container's first process inherits; what went wrong, or "".
 std::string set_memory(const MemoryPolicy& policy, Kernel& kernel) {
   if (policy.mode == MemoryMode::kNone) return "";
-  if (has_own_policy(kernel)) return "; memory policy left alone: one was set before";
+  if (has_own_policy(kernel)) return "memory policy left alone: one was set before";
   const std::vector<Action> step = {SetMemoryPolicy{policy}};
   const auto outcome = perform(step, kernel, false);
-  return outcome && outcome->complete() ? "" : "; memory: " + (outcome ? outcome->losses.front().message : outcome.error().message);
+  if (!outcome) return outcome.error().message;
+  return outcome->complete() ? "" : outcome->losses.front().message;
 }
 
 /// nullopt: the runtime is to be started.
 std::optional<int> place_container(Session& s, const oci::Settings& settings, const oci::RuntimeCommand& command, const std::string& runtime) {
   const auto config = read_bounded(command.config_path());
-  const auto record_file = command.bundle + "/numapin.json";
-  const auto record = read_bounded(record_file);
+  const auto record = read_bounded(command.bundle + "/" + kRecord);
   RealKernel kernel(RealKernel::Nodes::kStatic);
   auto edit = oci::edit_config(config.value_or(""), settings.policy, record ? oci::parse_record(*record) : oci::Record{},
                                make_host(s, settings, runtime, kernel));
   if (!config) edit.line = config.error().message;
   if (edit.refused) return refuse(s, command, edit.line);
-  if (edit.config) {
-    // The record first: without it the next start of this bundle would take our values for the user's.
-    auto written = write_file(record_file, oci::to_json(edit.record, edit.line), true);
-    if (written) written = write_file(command.config_path(), *edit.config, true);
-    if (!written) edit.line += "; " + written.error().message;
+  for (const auto& trouble : {write_bundle(command, edit), set_memory(edit.memory, kernel)}) {
+    if (trouble.empty()) continue;
+    if (edit.strict) return refuse(s, command, trouble);
+    edit.line += "; " + trouble;
   }
-  edit.line += set_memory(edit.memory, kernel);
   if (edit.about_gpus) log_line(settings, command.id, edit.line);
   return std::nullopt;
 }

@@ -34,6 +34,7 @@ struct Edit {
   Record record;
   bool about_gpus = false;            ///< the line is worth a log's space
   std::string line;                   ///< what was decided, or why nothing was
+  bool strict = false;                ///< nothing of it may fail
   bool refused = false;               ///< strict: the container must not start; `line` says why
 };
 

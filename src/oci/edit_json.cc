@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
@@ -41,10 +42,16 @@ struct Place {
   CpuSet allowed;       ///< CPUs that it would have without us
 };
 
+/// Every GPU was found, and the kernel says where each is.
+bool is_enough(const Machine& m, const ContainerGpus& gpus) {
+  return gpus.unresolved.empty() &&
+         std::all_of(gpus.gpus.begin(), gpus.gpus.end(), [&](const ChosenGpu& g) { return bool(gpu_at(m, g.gpu)->numa_nodes); });
+}
+
 Result<Machine> machine_with(const Host& host, const Container& c, ContainerGpus& gpus) {
   NUMAPIN_TRY(auto m, host.machine(false));
   gpus = find_gpus(m, c);
-  if (gpus.unresolved.empty()) return m;
+  if (is_enough(m, gpus)) return m;
   NUMAPIN_TRY(m, host.machine(true));
   gpus = find_gpus(m, c);
   return m;
@@ -134,6 +141,7 @@ Edit told(std::string line, bool refused) {
 Edit write(std::string_view config, const Container& as_is, const Container& users, const Place& where, const Policy& policy, const Host& host) {
   Edit edit;
   edit.about_gpus = true;
+  edit.strict = policy.strict;
   Editor editor(config, as_is);
   const auto& p = where.placement;
   const bool narrows = !p.cpus.empty() && p.cpus != where.allowed;
@@ -167,6 +175,11 @@ Edit leave(std::string_view config, const Container& as_is, const Container& use
   return edit;
 }
 
+/// A pod's annotations are given to its sandbox and to every container of it, also to those without GPU.
+bool is_in_pod(const Container& c) {
+  return std::any_of(c.annotations.begin(), c.annotations.end(), [](const auto& a) { return a.first.starts_with("io.kubernetes."); });
+}
+
 Edit decide(std::string_view config, std::string_view site_policy, const Record& earlier, const Host& host) {
   Policy policy;
   apply_words(site_policy, policy);
@@ -186,7 +199,7 @@ Edit decide(std::string_view config, std::string_view site_policy, const Record&
   if (policy.strict && (has_gpus || asked) && !unknown.empty()) return told(unknown, true);
   if (!has_gpus) {
     auto edit = leave(config, *as_is, users, "no GPU was asked for");
-    edit.about_gpus = edit.refused = asked && policy.strict;
+    edit.about_gpus = edit.refused = asked && policy.strict && !is_in_pod(users);
     return edit;
   }
   const auto where = place(users, policy, host);

@@ -153,8 +153,26 @@ TEST(OciEdit, OnlyStrictKeepsAContainerFromStarting) {
     EXPECT_EQ(refused.config, std::nullopt);
   }
   EXPECT_TRUE(f.edit(R"({"annotations":{"numapin.policy":"strict"}})").refused) << "strictly beside no GPU";
+  EXPECT_FALSE(f.edit(R"({"annotations":{"numapin.policy":"strict","io.kubernetes.cri.container-type":"sandbox"}})").refused) << "a pod's annotation";
   EXPECT_FALSE(f.edit("{}", "strict").refused) << "the administrator means containers with GPUs";
   EXPECT_FALSE(f.edit(gpu("0", strict)).refused);
+}
+
+TEST(OciEdit, AsksTheDriverWhereTheKernelDoesNotSay) {
+  Fake f;
+  auto silent = f.m;
+  for (auto& g : silent.gpus) g.numa_nodes = {}, g.uuid = {};
+  auto host = f.host();
+  host.machine = [&](bool with_driver) -> Result<Machine> { return ++f.looked, with_driver ? f.m : silent; };
+  EXPECT_EQ(edit_config(gpu("0"), "", {}, host).record.cpus, "0-3");
+  EXPECT_EQ(edit_config(gpu(uuid(2)), "", {}, host).record.cpus, "4-7");
+  EXPECT_EQ(f.looked, 4);
+  host.machine = [&](bool) -> Result<Machine> { return silent; };
+  const auto unknown = edit_config(gpu("0"), "", {}, host);
+  EXPECT_EQ(unknown.config, std::nullopt);
+  EXPECT_EQ(unknown.memory.mode, MemoryMode::kNone);
+  EXPECT_THAT(unknown.line, HasSubstr("node unknown"));
+  EXPECT_TRUE(edit_config(gpu("0"), "strict", {}, host).refused);
 }
 
 TEST(OciEdit, WritesTheFieldWhereTheRuntimeHasIt) {
