@@ -8,6 +8,8 @@
 #include "numapin/file_tree.h"
 #include "numapin/process.h"
 #include "numapin/sources.h"
+#include "sources/cgroup.h"
+#include "sources/container.h"
 
 namespace numapin::fuzz {
 namespace {
@@ -78,6 +80,13 @@ void allowance(std::string_view bytes) {
   MapTree tree;
   for (std::size_t i = 0; i < kFiles.size() && i < parts.size(); ++i) tree.add_file(kFiles[i], std::string(parts[i]));
   (void)read_allowance(tree);
+  (void)read_cgroup_allowance(tree, parts.size() > 1 ? std::string(parts[1]) : "/");
+  for (const std::string engine : {"", "podman"}) {
+    const auto container = read_own_container(tree, {{"container", engine}});
+    demand(container && !describe(*container).empty() && !outer_command(*container, CpuSet{0}, NodeSet{0}).empty(), "a container without a word");
+  }
+  if (parts.size() < 2) return;
+  if (const auto step = find_slurm_step(parts[1])) demand(!step->job.empty(), "a step of no job");
 }
 
 }  // namespace
