@@ -187,8 +187,11 @@ CheckResult strict_memory(const Setup& s) {
   });
 }
 
-/// Without a name: as docker's, which most others' command lines follow.
-ContainerName container_of(const Subject& s) { return s.container.value_or(ContainerName{}); }
+/// Where nobody looked, by the cgroup's path; without a name as docker's, which most others' command lines follow.
+ContainerName container_of(const Subject& s) {
+  if (s.container) return *s.container;
+  return find_container(s.cgroup).value_or(ContainerName{});
+}
 
 CheckResult mems_exclude_node(const Setup& s) {
   const auto& m = s.system.machine;
@@ -259,7 +262,7 @@ std::vector<Binder> binders(const Subject& s, const CpuSet& near) {
   if (has("KUBERNETES_SERVICE_HOST") || container_of(s).kubernetes)
     out.push_back(
         {"Kubernetes (the kubelet's CPU manager)", "request more whole CPUs, with topologyManagerPolicy single-numa-node"});
-  else if (s.in_container.value_or(false))
+  else if (s.in_container.value_or(false) || find_container(s.cgroup))
     out.push_back({fmt::format("the cpuset of {}", describe(container_of(s))), outer_command(container_of(s), near, {})});
   if (has("TORCHELASTIC_RUN_ID"))
     out.push_back({"torchrun, or what started it", "torchrun --numa-binding=node, or numapin launch"});

@@ -489,6 +489,7 @@ TEST(NarrowMask, NamesWhoMayHaveDoneIt) {
   };
   EXPECT_THAT(line({{"OMPI_COMM_WORLD_RANK", "3"}}, ""), testing::HasSubstr("mpirun"));
   EXPECT_THAT(line({}, "/kubepods.slice/pod1"), testing::HasSubstr("Kubernetes"));
+  EXPECT_THAT(line({}, ("/docker/" + std::string(64, 'a')).c_str()), testing::HasSubstr("the cpuset of docker container aaaaaaaaaaaa"));
   EXPECT_THAT(line({{"TORCHELASTIC_RUN_ID", "x"}}, ""), testing::HasSubstr("torchrun"));
   EXPECT_THAT(line({{"OMP_PROC_BIND", "close"}}, ""), testing::HasSubstr("OpenMP"));
   EXPECT_THAT(line({}, ""), testing::HasSubstr("taskset"));
