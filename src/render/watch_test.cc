@@ -43,7 +43,7 @@ WatchFrame frame() {
   f.processes = {row(100, {0}, "ok", 300), row(200, {0}, "wrong", 20), row(300, {1}, "loose", 5)};
   f.processes.push_back(row(201, {0}, "ok", 1));
   f.processes.back().user = 200;
-  f.notes = {"2 process(es) of other users cannot be looked into (run as root to see all)"};
+  f.notes = {"2 process(es) cannot be looked into (root with CAP_SYS_PTRACE sees all)"};
   return f;
 }
 

@@ -185,7 +185,7 @@ TEST_F(Sampler, AProcessMayEndBetweenAnyTwoReads) {
 
 TEST_F(Sampler, SaysWhatItMayNotSee) {
   proc.processes[61] = {.pid = 61, .threads = {{61, 0, 0}}, .closed = true};
-  EXPECT_THAT(look().notes, ::testing::ElementsAre(::testing::HasSubstr("1 process(es) of other users")));
+  EXPECT_THAT(look().notes, ::testing::ElementsAre(::testing::HasSubstr("1 process(es) cannot be looked into")));
 }
 
 }  // namespace

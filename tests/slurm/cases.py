@@ -290,9 +290,25 @@ def fenced_no_gpu(t):
     t.check(f"says so: {r.stderr!r}", r.returncode == 0 and "may open no GPU" in r.stderr)
 
 
+def training(t):
+    """examples/train_ddp.py as it is under srun: two ranks, each bound by its own numapin.bind()"""
+    python = "/usr/bin/python3"
+    if t.cluster.command([python, "-c", "import torch"]).returncode:
+        t.note("not run: no python3-torch here")
+        return
+    env = {"MASTER_ADDR": "127.0.0.1", "PYTHONPATH": f"{t.root}/integrations/python",  # the made-up node names have no address
+           "NUMAPIN_LIBRARY": f"{t.dir}/libnumapin.so.0"}
+    r = t.srun(*N1, "-n2", "--cpu-bind=none", "--numapin=off", user=0, env=env, command=[
+        python, f"{t.root}/examples/train_ddp.py", "--model", "tiny", "--steps", "4", "--warmup", "1", "--batch-size", "8", "--workers", "1"])
+    t.expect(f"status {r.stderr[-400:]}", r.returncode, 0)
+    t.check(f"throughput of two ranks: {r.stdout}", re.search(r"throughput \d+\.\d samples/s \(2 ranks, tiny", r.stdout))
+    for rank in range(2):
+        t.check(f"rank {rank} is content: {r.stdout}", re.search(rf"rank {rank} of 2: no GPU: \d+ threads? on CPUs .*; 1 worker on CPUs \S+ \(node 0\): ok", r.stdout))
+
+
 PLAIN_CASES = [each_task_beside_its_gpu, both_gpus, no_gpu, off, never_wider, memory_modes, above_mem_bind, dry_run, verbose, logged, strict_refused,
                exclusive_shares, gpu_bind_none, batch, typo, listed, forbidding_site, site_off, no_library, wrong_library, wrong_machine, no_plugin,
-               wrong_site_words, hostile_input, many_steps, explain_job, explain_inheritance, check_site, array]
+               wrong_site_words, hostile_input, many_steps, explain_job, explain_inheritance, check_site, array, training]
 FENCED_CASES = [fenced_per_task, fenced_second_job, fenced_no_gpu]
 
 
