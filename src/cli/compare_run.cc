@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/counter.h"
 #include "base/numbers.h"
 #include "base/text.h"
 #include "cli/session.h"
@@ -24,9 +25,7 @@ std::optional<std::uint64_t> numa_misses(const FileTree& tree) {
   for (const auto& name : *entries) {
     if (!name.starts_with("node")) continue;
     const auto text = tree.read("/sys/devices/system/node/" + name + "/numastat");
-    if (!text) continue;
-    for (const auto line : split_lines(*text))
-      if (line.starts_with("numa_miss ")) sum += parse_number<std::uint64_t>(trim(line.substr(10))).value_or(0);
+    if (text) sum += counter(*text, "numa_miss").value_or(0);
   }
   return sum;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/counter.h"
 #include "base/numbers.h"
 #include "base/text.h"
 #include "sources/gpu_lists.h"
@@ -15,15 +16,6 @@ constexpr double kMostSaved_s = 0.05;  // of the budget for close looks, while t
 
 std::string process_dir(int pid) { return "/proc/" + std::to_string(pid); }
 std::string thread_dir(int pid, int tid) { return process_dir(pid) + "/task/" + std::to_string(tid); }
-
-/// "numa_hit 123" lines
-std::optional<std::uint64_t> counter(std::string_view numastat, std::string_view name) {
-  for (const auto line : split_lines(numastat)) {
-    const auto words = split_words(line);
-    if (words.size() == 2 && words[0] == name) return parse_number<std::uint64_t>(words[1]);
-  }
-  return std::nullopt;
-}
 
 }  // namespace
 
