@@ -14,6 +14,7 @@
 #include "base/json_text.h"
 #include "cli/options.h"
 #include "cli/session.h"
+#include "cli/variable.h"
 #include "cli/write_file.h"
 #include "gpu/nvml.h"
 #include "numapin/sources.h"
@@ -37,11 +38,6 @@ constexpr const char* kOwnName = "numapin-runtime";
 constexpr const char* kRecord = "numapin.json";  // in the bundle
 constexpr const char* kMarker = "NUMAPIN_RUNTIME_PID";  // set before exec: the same process must not come here again
 
-std::string variable(const Session& s, const char* name) {
-  const auto it = s.env.find(name);
-  return it == s.env.end() ? "" : it->second;
-}
-
 // ---- the real runtime ----------------------------------------------------------------------------------------------
 
 bool is_this_program(const std::string& file) {
@@ -53,7 +49,7 @@ Result<std::string> find_runtime(const Session& s, const oci::Settings& settings
   // Debian has runc in /usr/sbin, which users' and some services' PATH leaves out.
   std::string path = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin";
   // An empty item would be the working directory, which is the bundle: not a place to take root's programs from.
-  if (const auto own = variable(s, "PATH"); !own.empty()) path = own + ":" + path;
+  if (const auto own = variable(s, "PATH").value_or(""); !own.empty()) path = own + ":" + path;
   const std::string hint = "set NUMAPIN_RUNTIME, or 'runtime = PATH' in " + std::string(oci::kSettingsFile);
   std::vector<std::string> names = {"runc", "crun"};
   if (!settings.runtime.empty()) names = {settings.runtime};
@@ -194,7 +190,7 @@ int run_oci_runtime(Session& s, const std::vector<std::string>& args) {
   const auto own_pid = std::to_string(getpid());
   if (variable(s, kMarker) == own_pid)
     return s.report({Error::Kind::kBadInput, "start the real runtime: it starts numapin again", "set NUMAPIN_RUNTIME to runc or crun itself"});
-  const auto named = variable(s, "NUMAPIN_RUNTIME_CONF");
+  const auto named = variable(s, "NUMAPIN_RUNTIME_CONF").value_or("");
   const auto file = read_bounded(named.empty() ? oci::kSettingsFile : named);
   const auto settings = oci::read_settings(file.value_or(""), s.env);
   const auto runtime = find_runtime(s, settings);

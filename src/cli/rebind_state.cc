@@ -15,16 +15,12 @@
 
 #include "base/numbers.h"
 #include "cli/session.h"
+#include "cli/variable.h"
 
 namespace numapin::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string variable(const Session& session, const std::string& name) {
-  const auto it = session.env.find(name);
-  return it == session.env.end() ? "" : it->second;
-}
 
 Result<fs::path> made_state_directory(const std::string& state_home, const std::string& home) {
   fs::path dir = state_home;
@@ -77,7 +73,7 @@ Result<std::string> read_own_file(const std::string& path, bool trusted) {
 
 Result<std::string> state_path(const std::string& named, int pid, const Session& session) {
   if (!named.empty()) return named;
-  NUMAPIN_TRY(auto dir, made_state_directory(variable(session, "XDG_STATE_HOME"), variable(session, "HOME")));
+  NUMAPIN_TRY(auto dir, made_state_directory(variable(session, "XDG_STATE_HOME").value_or(""), variable(session, "HOME").value_or("")));
   if (!is_own(dir)) {  // sudo may keep HOME: another user's directory is no place for root's files
     const passwd* me = ::getpwuid(::geteuid());
     NUMAPIN_TRY(dir, made_state_directory("", me == nullptr ? "" : me->pw_dir));

@@ -6,6 +6,7 @@
 
 #include "cli/options.h"
 #include "cli/session.h"
+#include "cli/variable.h"
 #include "plan/slurm_node.h"
 
 namespace numapin::cli {
@@ -40,7 +41,7 @@ int run_slurm(Session& s, const SlurmOptions& o) {
 
 std::string slurm_node_name(const Session& s, const SlurmOptions& o, const Machine& m) {
   if (!o.node.empty()) return o.node;
-  if (const auto name = s.env.find("SLURMD_NODENAME"); name != s.env.end() && o.machine.empty()) return name->second;
+  if (const auto name = variable(s, "SLURMD_NODENAME"); name && o.machine.empty()) return *name;
   const auto host = m.hostname.value_or("NODE");
   return host.substr(0, host.find('.'));
 }

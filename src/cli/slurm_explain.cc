@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/session.h"
 #include "cli/slurm.h"
+#include "cli/variable.h"
 #include "diagnose/slurm_explain.h"
 #include "numapin/process.h"
 #include "numapin/sources.h"
@@ -25,10 +26,6 @@ namespace {
 
 constexpr std::size_t kMostBytes = 1 << 20;  // a job on thousands of nodes has a line for each
 
-std::optional<std::string> variable(const Session& s, const std::string& name) {
-  const auto it = s.env.find(name);
-  return it == s.env.end() ? std::nullopt : std::optional(it->second);
-}
 std::optional<int> number_of(const Session& s, const std::string& name) {
   const auto text = variable(s, name);
   return text ? parse_number<int>(*text) : std::nullopt;
