@@ -55,8 +55,7 @@ std::optional<int> tasks_here(const Session& s) {
 }
 
 /// Its own cgroup's CPUs, or by scontrol, or, where nothing fences the job in, all.
-void find_job_cpus(const Session& s, const Machine& m, const std::string& node, SlurmGiven& g) {
-  const auto allowance = read_allowance(s.live);
+void find_job_cpus(const Session& s, const Machine& m, const std::string& node, const Allowance& allowance, SlurmGiven& g) {
   const auto cpuset = read_cgroup_cpus(s.live);
   if (cpuset && allowance.cgroup.find("slurm") != std::string::npos) {
     g.job_cpus = *cpuset & online_cpus(m);
@@ -80,8 +79,8 @@ Result<SlurmGiven> given_to_self(const Session& s, const SlurmOptions& o, const 
   // A batch script inherits none of a step's variables, and SLURM_LOCALID=0 from nobody.
   g.is_step = variable(s, "SLURM_STEP_ID") && variable(s, "SLURM_STEP_ID") != "4294967291";
   g.what = "job " + *variable(s, "SLURM_JOB_ID") + (g.is_step ? " step " + *variable(s, "SLURM_STEP_ID") + " task " + variable(s, "SLURM_PROCID").value_or("?") : " batch script");
-  find_job_cpus(s, m, slurm_node_name(s, o, m), g);
   const auto allowance = read_allowance(s.live);
+  find_job_cpus(s, m, slurm_node_name(s, o, m), allowance, g);
   if (allowance.cpus) g.task_cpus = *allowance.cpus & online_cpus(m);
   g.mems = allowance.mems.value;
   if (const auto self = read_process(s.live, getpid(), {.threads = false, .memory = true}); self && self->memory) g.policy = self->memory->policy;
