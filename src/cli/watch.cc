@@ -74,7 +74,7 @@ std::size_t raise_file_limit() {
 /// Each time another sample: an error does not stand.
 auto estimate_own(const FileTree& live) {
   return [&live, seed = std::uint64_t{0}](int pid) mutable -> std::optional<NodeBytes> {
-    const auto memory = sources::estimate_memory(live, pid, kSamplePages / 4, ++seed, ask_pages_of(pid));
+    const auto memory = sources::estimate_memory(live, pid, kSamplePages, ++seed, ask_pages_of(pid));
     if (!memory) return std::nullopt;
     return memory->own();
   };
