@@ -130,7 +130,7 @@ struct GpuUsers {
   bool operator==(const GpuUsers&) const = default;
 };
 /// Every process that uses a GPU, as far as this user may see: NVML's list and KFD's, and where neither speaks the
-/// device files that processes hold open. `nvml` may be null. Without `open_files` only what the drivers list.
+/// device files that processes hold open; not this process itself. `nvml` may be null. Without `open_files` only what the drivers list.
 GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* nvml, bool open_files = true);
 /// The GPUs behind the device files that a process holds open.
 std::vector<int> open_gpus(const Machine& m, const ProcessInfo& p);

@@ -77,7 +77,6 @@ Result<Subject> process_subject(const Machine& m, int pid, const DoctorTargets& 
 
 void add_gpu_jobs(const GpuUsers& users, const Session& session, Setup& setup) {
   for (const auto& user : users.users) {
-    if (user.pid == getpid()) continue;  // asking the driver opens the GPU too
     if (auto p = read_process(session.live, user.pid, {.threads = true, .memory = false}))
       setup.gpu_jobs.push_back({std::move(*p), user.gpus});
   }

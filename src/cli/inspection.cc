@@ -1,7 +1,5 @@
 #include "cli/inspection.h"
 
-#include <unistd.h>
-
 #include <random>
 
 #include "os/ask_pages.h"
@@ -48,9 +46,7 @@ Result<void> Inspector::add(int pid, int depth, bool with_children, const std::v
 }
 
 void Inspector::add_users(const GpuUsers& users) {
-  for (const auto& user : users.users) {
-    if (user.pid != getpid()) (void)add(user.pid, 0, true, {});  // asking the driver opens the GPU too
-  }
+  for (const auto& user : users.users) (void)add(user.pid, 0, true, {});
 }
 
 void Inspector::tell_of_shared_cores() {

@@ -9,10 +9,9 @@
 #include "cli/measured_file.h"
 #include "cli/options.h"
 #include "cli/session.h"
-#include "gpu/nvml.h"
-#include "numapin/process.h"
 #include "numapin/visible.h"
 #include "render/plan_text.h"
+#include "sources/gpu_lists.h"
 
 namespace numapin::cli {
 namespace {
@@ -20,28 +19,14 @@ namespace {
 constexpr const char* kWhich = "which processes";
 constexpr const char* kWhere = "where they go";
 
-/// `--gpus N` picks idle ones, so it must know which are in use.
-std::vector<GpuUse> gpu_use(const System& system, const JobOptions& o, const Session& session) {
-  std::vector<GpuUse> out;
-  if (!o.machine.empty()) return out;  // of a recorded machine nothing is running
-  const auto users = find_gpu_users(session.live, system.machine, session.nvml());
-  for (const auto& gpu : system.machine.gpus) {
-    GpuUse use;
-    use.gpu = gpu.index;
-    use.busy = false;
-    for (const auto& user : users.users)
-      for (int used : user.gpus)
-        if (used == gpu.index) use.busy = true;
-    out.push_back(use);
-  }
-  return out;
-}
-
 Result<GpuChoice> choose(const System& system, const JobOptions& o, const Session& session) {
   const auto& [m, allowance, disagreements] = system;
   if (!o.gpu.empty()) return choose_gpus(m, allowance, o.gpu);
   if (o.gpus == "all") return choose_gpus(m, allowance, std::nullopt);
-  if (const auto count = parse_number<int>(o.gpus)) return choose_best_connected(m, allowance, *count, gpu_use(system, o, session));
+  if (const auto count = parse_number<int>(o.gpus)) {
+    if (!o.machine.empty()) return choose_best_connected(m, allowance, *count);  // of a recorded machine nothing is running
+    return choose_best_connected(m, allowance, *count, sources::gpu_use(session.live, m, session.nvml()));
+  }
   return choose_gpus(m, allowance, o.gpus);
 }
 

@@ -61,6 +61,7 @@ GpuUserFinder::Found GpuUserFinder::look(double now_s, double budget_s) {
 
   Found found;
   int elsewhere = 0, closed = 0;
+  const auto self = sources::own_pid(tree_);
   sources::PidGpus listed;
   if (nvml_ != nullptr) listed = sources::nvml_users(machine_, *nvml_);
   auto amd = sources::kfd_users(tree_, machine_);
@@ -69,6 +70,7 @@ GpuUserFinder::Found GpuUserFinder::look(double now_s, double budget_s) {
     if (!known_.contains(pid)) ++elsewhere;
   for (const auto& [pid, known] : known_) {
     found.children.emplace(known.parent, pid);
+    if (pid == self) continue;
     if (const auto driver = listed.find(pid); driver != listed.end())
       found.users.push_back({pid, {driver->second.begin(), driver->second.end()}, amd.contains(pid) ? Source::kKfd : Source::kNvml});
     else if (!known.gpus.empty()) found.users.push_back({pid, known.gpus, Source::kProcfs});

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "numapin/process.h"
+#include "numapin/visible.h"
 
 namespace numapin::sources {
 
@@ -17,6 +19,10 @@ using PidGpus = std::map<int, std::set<int>>;  ///< pid -> Gpu::index
 PidGpus nvml_users(const Machine& m, const NvmlApi& nvml);
 /// The process list of AMD's KFD, readable for everybody (/sys/class/kfd/kfd/proc, since Linux 5.9).
 PidGpus kfd_users(const FileTree& tree, const Machine& m);
+/// This process, which opens GPUs by asking their drivers and is no user of them; nothing in a recorded tree.
+std::optional<int> own_pid(const FileTree& tree);
+/// What `--gpus N` chooses by: a GPU is busy where somebody uses it. `nvml` may be null.
+std::vector<GpuUse> gpu_use(const FileTree& tree, const Machine& m, const NvmlApi* nvml);
 /// Fills gpu_minors, render_minors, opens_kfd, and `denied` where this user may not look.
 void read_open_devices(const FileTree& tree, ProcessInfo& p);
 /// se.nr_migrations of /proc/PID/sched.

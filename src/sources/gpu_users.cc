@@ -65,6 +65,21 @@ std::set<int> kfd_gpus_of(const FileTree& tree, int pid, const std::map<std::uin
   return gpus;
 }
 
+/// By NVML, or amdgpu's files.
+std::optional<std::uint64_t> free_memory(const FileTree& tree, const Gpu& gpu, const NvmlApi* nvml) {
+  NvmlDevice device = nullptr;
+  NvmlMemory memory{};
+  if (nvml != nullptr && nvml->memory_info != nullptr && gpu.nvml_index &&
+      nvml->device_by_index(static_cast<unsigned>(*gpu.nvml_index), &device) == kNvmlSuccess &&
+      nvml->memory_info(device, &memory) == kNvmlSuccess)
+    return memory.free;
+  if (!gpu.address) return std::nullopt;
+  const auto dir = "/sys/bus/pci/devices/" + gpu.address->to_string();
+  const auto total = sources::read_number<std::uint64_t>(tree, dir + "/mem_info_vram_total");
+  const auto used = sources::read_number<std::uint64_t>(tree, dir + "/mem_info_vram_used");
+  return total && used && *used <= *total ? std::optional(*total - *used) : std::nullopt;
+}
+
 }  // namespace
 
 PidGpus sources::nvml_users(const Machine& m, const NvmlApi& nvml) {
@@ -103,6 +118,7 @@ GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* n
   GpuUsers out;
   int elsewhere = 0, closed = 0;
   std::set<int> listed;
+  if (const auto self = sources::own_pid(tree)) listed.insert(*self);  // asking the driver opens the GPUs
   const auto take = [&](const PidGpus& users, Source source) {
     for (const auto& [pid, gpus] : users) {
       // In a container the driver tells the host's numbers, which mean other processes here, or none.
@@ -122,6 +138,23 @@ GpuUsers find_gpu_users(const FileTree& tree, const Machine& m, const NvmlApi* n
   }
   std::sort(out.users.begin(), out.users.end(), [](const auto& a, const auto& b) { return a.pid < b.pid; });
   out.notes = sources::notes_of_unseen(elsewhere, closed);
+  return out;
+}
+
+std::optional<int> sources::own_pid(const FileTree& tree) {
+  const auto stat = tree.read("/proc/self/stat");
+  return stat ? parse_number<int>(std::string_view(*stat).substr(0, stat->find(' '))) : std::nullopt;
+}
+
+std::vector<GpuUse> sources::gpu_use(const FileTree& tree, const Machine& m, const NvmlApi* nvml) {
+  const auto users = find_gpu_users(tree, m, nvml).users;
+  std::vector<GpuUse> out;
+  for (const auto& gpu : m.gpus) {
+    const bool busy = std::any_of(users.begin(), users.end(), [&](const GpuUser& u) {
+      return std::find(u.gpus.begin(), u.gpus.end(), gpu.index) != u.gpus.end();
+    });
+    out.push_back({gpu.index, busy, free_memory(tree, gpu, nvml)});
+  }
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "machine/sample_machines.h"
 #include "sources/gpu_finder.h"
+#include "sources/gpu_lists.h"
 #include "sources/proc_tree.h"
 
 namespace numapin {
@@ -67,6 +68,31 @@ TEST(GpuUsers, AreWhoHoldsADeviceFileOpen) {
   const auto found = find_gpu_users(tree, mixed(), nullptr);
   EXPECT_THAT(found.users, ElementsAre(GpuUser{5, {0}, Source::kProcfs}, GpuUser{6, {2}, Source::kProcfs}));
   EXPECT_THAT(found.notes, ElementsAre(HasSubstr("1 process(es) cannot be looked into")));
+}
+
+TEST(GpuUsers, AreNotWhoAsks) {
+  sample::FakeProc proc;
+  for (const int pid : {5, 6}) proc.processes[pid] = {.pid = pid, .threads = {{pid}}, .opens = "/dev/nvidia0"};
+  proc.files["/proc/self/stat"] = "5 (a b) S 1";
+  const sample::ChangingTree tree(proc);
+  const auto m = mixed();
+  EXPECT_THAT(find_gpu_users(tree, m, nullptr).users, ElementsAre(GpuUser{6, {0}, Source::kProcfs}));
+  GpuUserFinder finder(tree, m, nullptr, [] { return 0.0; });
+  EXPECT_THAT(finder.look(0, 1).users, ElementsAre(GpuUser{6, {0}, Source::kProcfs}));
+  proc.processes.erase(6);
+  EXPECT_EQ(sources::gpu_use(sample::ChangingTree(proc), m, nullptr).at(0).busy, false);
+}
+
+TEST(GpuUse, KnowsFreeMemoryWhereAmdgpuTellsIt) {
+  auto proc = with_kfd();
+  const auto m = mixed();
+  const auto dir = "/sys/bus/pci/devices/" + m.gpus[1].address->to_string();
+  proc.files[dir + "/mem_info_vram_total"] = "1000\n";
+  proc.files[dir + "/mem_info_vram_used"] = "300\n";
+  const auto use = sources::gpu_use(sample::ChangingTree(proc), m, nullptr);
+  EXPECT_EQ(use.at(1).memory_free_bytes, 700);
+  EXPECT_EQ(use.at(2).memory_free_bytes, std::nullopt);
+  EXPECT_EQ(use.at(2).busy, true);
 }
 
 TEST(GpuUserFinder, SaysWhatFindGpuUsersSays) {
