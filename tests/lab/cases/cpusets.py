@@ -55,9 +55,14 @@ def version_1(lab):
     if lab.kernel != "6.1":
         lab.skip("this kernel has no cpusets of version 1")
     os.makedirs("/run/v1", exist_ok=True)
+    write("/sys/fs/cgroup/cgroup.subtree_control", "-cpuset")  # version 1 gets what version 2 does not use
     lab.tool("mount -t cgroup -o cpuset cpuset /run/v1")
     os.mkdir("/run/v1/case")
-    for name, value in ("cpuset.cpus", "2,4"), ("cpuset.mems", "0-1"):
-        write("/run/v1/case/" + name, value)
-    lab.binds("--gpu 1", within="--cgroup /run/v1/case", cpus="2", on="1")
-    lab.binds("--gpu 0", within="--cgroup /run/v1/case", cpus="4", on="0")
+    try:
+        for name, value in ("cpuset.cpus", "2,4"), ("cpuset.mems", "0-1"):
+            write("/run/v1/case/" + name, value)
+        lab.binds("--gpu 1", within="--cgroup /run/v1/case", cpus="2", on="1")
+        lab.binds("--gpu 0", within="--cgroup /run/v1/case", cpus="4", on="0")
+    finally:
+        os.rmdir("/run/v1/case")
+        lab.tool("umount /run/v1")

@@ -20,7 +20,7 @@ def weighted(lab):
     lab.binds("--weighted-interleave=all", policy=f"weighted interleave:0-{len(lab.machine.nodes) - 1}")
 
 
-@case("--memory weighted-interleave on a kernel without it", on=two_nodes)
+@case("--memory weighted-interleave on a kernel without it", on=lambda m: two_nodes(m) and m.gpus and m.gpus[0].node is not None)
 def fallback(lab):
     if lab.kernel != "6.1":
         lab.skip("this kernel has it")
