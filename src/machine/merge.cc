@@ -299,20 +299,44 @@ bool is_same(const Nic& a, const Nic& b) {
 }
 bool is_same(const Nvme& a, const Nvme& b) { return a.address == b.address; }
 
+/// Several of one PCI function (the ports of a NIC) are told apart by their names, and without any by their order.
+template <class Device>
+std::size_t same_device(const std::vector<Device>& into, std::size_t known, const Device& device, const std::map<int, int>& joined) {
+  std::size_t best = known;
+  int best_score = -1;
+  for (std::size_t i = 0; i < known; ++i) {
+    if (!is_same(into[i], device)) continue;
+    const bool free = std::none_of(joined.begin(), joined.end(), [&](const auto& j) { return j.second == into[i].index; });
+    const int score = (!device.name.empty() && into[i].name == device.name ? 2 : 0) + (free ? 1 : 0);
+    if (score > best_score) best = i, best_score = score;
+  }
+  return best;
+}
+
+/// A function's partitions and its whole: all that are the same GPU.
+void join_device(Merger& merger, std::vector<Gpu>& into, std::size_t known, const Gpu& device, std::map<int, int>& joined) {
+  for (std::size_t i = 0; i < known; ++i) {
+    if (!is_same(into[i], device)) continue;
+    joined.emplace(device.index, into[i].index);
+    merge_device(merger, into[i], device);
+    if (device.partition) return;
+  }
+}
+template <class Device>
+void join_device(Merger& merger, std::vector<Device>& into, std::size_t known, const Device& device, std::map<int, int>& joined) {
+  const auto at = same_device(into, known, device, joined);
+  if (at == known) return;
+  joined.emplace(device.index, into[at].index);
+  merge_device(merger, into[at], device);
+}
+
 /// Returns other's index -> into's index.
 template <class Device>
 std::map<int, int> merge_devices(Merger& merger, std::vector<Device>& into, const std::vector<Device>& other) {
   std::map<int, int> joined;
   const auto known = into.size();
   for (const auto& device : other) {
-    for (std::size_t i = 0; i < known; ++i) {
-      if (!is_same(into[i], device)) continue;
-      joined.emplace(device.index, into[i].index);
-      merge_device(merger, into[i], device);
-      if constexpr (std::is_same_v<Device, Gpu>)
-        if (!device.partition) continue;  // the whole function: all of its partitions
-      break;
-    }
+    join_device(merger, into, known, device, joined);
     if (joined.contains(device.index)) continue;
     const int index = static_cast<int>(into.size());
     joined.emplace(device.index, index);

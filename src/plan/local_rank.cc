@@ -33,7 +33,8 @@ std::optional<int> slurm_local_size(const Env& env) {
   if (it == env.end()) return std::nullopt;
   const std::string_view text = it->second;
   if (text.find(',') != text.npos) return std::nullopt;
-  return parse_number<int>(text.substr(0, text.find('(')));
+  const auto size = parse_number<int>(text.substr(0, text.find('(')));
+  return size && *size > 0 ? size : std::nullopt;
 }
 
 }  // namespace

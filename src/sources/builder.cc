@@ -61,12 +61,17 @@ void drop_contradictions(Machine& m) {
   for (auto& core : m.cores) check_places(m, core);
 }
 
-void drop_repeated_uuids(Machine& m) {
-  std::map<std::string, int> count;
-  for (const auto& gpu : m.gpus)
-    if (gpu.uuid && !gpu.partition) ++count[*gpu.uuid];
-  for (auto& gpu : m.gpus)
-    if (gpu.uuid && !gpu.partition && count[*gpu.uuid] > 1) gpu.uuid = {};
+void drop_repeated_names(Machine& m) {
+  std::map<std::string, int> uuids;
+  std::map<int, int> numbers;
+  for (const auto& gpu : m.gpus) {
+    if (gpu.uuid && !gpu.partition) ++uuids[*gpu.uuid];
+    if (gpu.nvml_index) ++numbers[*gpu.nvml_index];
+  }
+  for (auto& gpu : m.gpus) {
+    if (gpu.uuid && !gpu.partition && uuids[*gpu.uuid] > 1) gpu.uuid = {};
+    if (gpu.nvml_index && numbers[*gpu.nvml_index] > 1) gpu.nvml_index = {};
+  }
 }
 
 void set_links(Machine& m, LinkMap links) {

@@ -19,8 +19,9 @@ void mark_memory_only_nodes(Machine& m, Source source);
 /// groups that are not online; cores and L3 groups that overlap; cores outside their node or package.
 void drop_contradictions(Machine& m);
 
-/// A UUID that several GPUs have names none of them: files made public may have one for all. Partitions share theirs.
-void drop_repeated_uuids(Machine& m);
+/// A UUID or an NVML index that several GPUs have names none of them: files made public may have one UUID for all, and a
+/// damaged text "GPU1" and "GPU01". Partitions share their function's UUID.
+void drop_repeated_names(Machine& m);
 
 using LinkMap = std::map<std::pair<DeviceRef, DeviceRef>, Link>;
 /// Stores the links, and for one whose other direction is missing (a row that is cut off) also that: a path is the

@@ -30,7 +30,7 @@ Result<System> discover(const FileTree& tree, const NvmlApi* nvml, std::map<std:
     if (*gpus) s.disagreements = merge(s.machine, **gpus);
     else s.machine.notes.push_back("NVML: " + gpus->error().message);
   }
-  drop_repeated_uuids(s.machine);  // two sources may give the same one to two GPUs
+  drop_repeated_names(s.machine);  // two sources may give the same one to two GPUs
   complete(s.machine);
   add_allowance(tree, std::move(visible_env), s);
   return s;

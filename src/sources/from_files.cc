@@ -13,7 +13,7 @@ Result<Machine> from_files(const FileTree& tree) {
   sources::add_pci(tree, m);
   sources::add_nvidia_proc(tree, m);
   sources::add_kfd(tree, m);
-  drop_repeated_uuids(m);
+  drop_repeated_names(m);
   return m;
 }
 

@@ -463,7 +463,7 @@ void Reader::add_devices() {
     if (is_nic(device.class_code)) add_nics(device);
     if (is_nvme(device.class_code)) add_nvme(device);
   }
-  drop_repeated_uuids(machine);
+  drop_repeated_names(machine);
   for (auto& node : machine.nodes)
     if (node.gpu && find_gpu(machine, *node.gpu) == nullptr) node.gpu = {};
 }

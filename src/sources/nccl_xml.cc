@@ -175,14 +175,11 @@ void Reader::number_devices() {
   std::stable_sort(gpus.begin(), gpus.end(), [](const auto& a, const auto& b) { return by_address(a.gpu, b.gpu); });
   std::stable_sort(nics.begin(), nics.end(), by_address<Nic>);
   std::sort(machine.pci.begin(), machine.pci.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
-  std::multiset<int> numbers;
-  for (const auto& entry : gpus)
-    if (entry.gpu.nvml_index) numbers.insert(*entry.gpu.nvml_index);
   for (auto& entry : gpus) {
     entry.gpu.index = static_cast<int>(machine.gpus.size());
-    if (entry.gpu.nvml_index && numbers.count(*entry.gpu.nvml_index) > 1) entry.gpu.nvml_index = {};
     machine.gpus.push_back(entry.gpu);
   }
+  drop_repeated_names(machine);
   for (auto& nic : nics) {
     nic.index = static_cast<int>(machine.nics.size());
     machine.nics.push_back(std::move(nic));

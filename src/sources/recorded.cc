@@ -172,7 +172,7 @@ Result<Machine> parse_nvml_facts(std::string_view text) {
     ++number;
     if (!add_line(line, m)) return bad_input(fmt::format("read {}: line {} is none of ours", kRecordedNvml, number));
   }
-  drop_repeated_uuids(m);
+  drop_repeated_names(m);
   return m;
 }
 

@@ -150,6 +150,7 @@ Machine machine_of(const SmiTable& table, const std::map<std::string, std::strin
     read_gpu_numa_id(m, gpu, row);
   }
   fill_node_cpus(m);
+  drop_repeated_names(m);
   return m;
 }
 

@@ -16,8 +16,9 @@ std::string node_dir(NodeId id) { return kNodeDir + "/node" + std::to_string(num
 void add_memory(const FileTree& tree, const std::string& path, Source source, NumaNode& node) {
   const auto meminfo = tree.read(path);
   if (!meminfo) return;
-  if (const auto total = memory_bytes(*meminfo, "MemTotal")) node.memory_total_bytes = {*total, source};
-  if (const auto free = memory_bytes(*meminfo, "MemFree")) node.memory_free_bytes = {*free, source};
+  const auto total = memory_bytes(*meminfo, "MemTotal"), free = memory_bytes(*meminfo, "MemFree");
+  if (total) node.memory_total_bytes = {*total, source};
+  if (free && *free <= total.value_or(*free)) node.memory_free_bytes = {*free, source};  // a damaged recording may say more
 }
 
 /// The CPUs of a node by its links to them, for trees without cpulist and cpumap.
