@@ -10,6 +10,7 @@
 #include <cstring>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -150,6 +151,13 @@ MemoryOutcome move_memory(RebindKernel& kernel, const Session& session, const Pr
   return o;
 }
 
+// ---- masks ----------------------------------------------------------------------------------------------------------------
+
+/// Forks of a gigabyte of touched memory take some 10 ms: the page tables are copied.
+constexpr std::chrono::milliseconds kForkTime{30};
+
+void let_forks_end() { std::this_thread::sleep_for(kForkTime); }
+
 // ---- rebind ---------------------------------------------------------------------------------------------------------------
 
 int show_plan(const RebindOptions& o, const RebindCrowd& crowd, const std::vector<ProcessChange>& changes, const Session& session) {
@@ -221,6 +229,7 @@ int rebind(const RebindOptions& o, const Session& session) {
     return written;
   };
   steps.alive = [&](int pid) { return crowd->alive(pid); };
+  steps.pause = let_forks_end;
   RealRebindKernel kernel;
   const auto report = bind_threads(kernel, steps);
   if (!report) {
@@ -268,6 +277,7 @@ int undo(const RebindOptions& o, const Session& session) {
   steps.look = [&]() -> Result<std::vector<ProcessChange>> { return undo_changes(*state, living(*state, session, guards)); };
   steps.save = [](const auto&) -> Result<void> { return {}; };
   steps.alive = [&](int pid) { return guards.contains(pid) && guards.at(pid).alive(); };
+  steps.pause = let_forks_end;
   if (o.dry_run) {
     const auto found = steps.look();
     if (o.json) session.out << to_json(RebindOutcome::planned(*found, {}));

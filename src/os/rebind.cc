@@ -15,6 +15,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <system_error>
 #include <thread>
 
 #include "os/kernel.h"
@@ -158,14 +159,22 @@ void Binder::set(int pid, const ThreadChange& t) {
 Result<BindReport> bind_threads(RebindKernel& kernel, const BindSteps& steps) {
   Binder binder{kernel, steps, {}, {}, {}};
   auto& report = binder.report;
+  bool paused = false;
   while (true) {
     NUMAPIN_TRY(const auto now, steps.look());
     const auto fresh = binder.take_new(now);
-    if (fresh.empty()) return std::move(report);
+    const bool writes = std::any_of(fresh.begin(), fresh.end(), [](const auto& f) { return f.second.before != f.second.after; });
+    if (!writes && (fresh.empty() || report.passes > 0)) {  // what is new has inherited the new mask
+      report.as_they_were += static_cast<int>(fresh.size());
+      if (paused || !steps.pause || report.changed == 0) return std::move(report);
+      paused = true;
+      steps.pause();
+      continue;
+    }
+    paused = false;
     report.settled = report.passes < kMaxBindPasses;
     if (!report.settled) return std::move(report);
     ++report.passes;
-    const bool writes = std::any_of(fresh.begin(), fresh.end(), [](const auto& f) { return f.second.before != f.second.after; });
     if (writes) NUMAPIN_CHECK_OK(steps.save(report.changes));
     for (const auto& [pid, thread] : fresh) binder.set(pid, thread);
     if (binder.failure && report.changed == 0) return Unexpected(std::move(*binder.failure));
@@ -200,7 +209,13 @@ MoveTiming migrate(RebindKernel& kernel, int pid, const std::vector<PageMove>& m
   }
   const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   const auto before = kernel.moved_pages();
-  std::thread worker(move_all);
+  std::thread worker;
+  try {
+    worker = std::thread(move_all);
+  } catch (const std::system_error&) {  // no thread to be had: then without progress
+    move_all();
+    return timing;
+  }
   std::unique_lock lock(mutex);
   while (!ended.wait_for(lock, kTick, [&] { return done; })) progress((kernel.moved_pages() - before) * page);
   lock.unlock();

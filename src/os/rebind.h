@@ -68,6 +68,9 @@ struct BindSteps {
   std::function<Result<void>(const std::vector<ProcessChange>&)> save;
   /// False once a process has ended and its number may be another's.
   std::function<bool(int pid)> alive = [](int) { return true; };
+  /// Lets some time pass. A fork that had begun before its process was changed, and was not done when the processes were
+  /// read again, gives a child with the old mask: after this they are read once more. Empty: they are not.
+  std::function<void()> pause = {};
 };
 
 struct BindRefusal {

@@ -104,6 +104,35 @@ TEST(BindThreads, LooksAgainUntilNoThreadIsNew) {
   EXPECT_EQ(kernel.masks, (std::map<int, CpuSet>{{100, kNew}, {101, kNew}, {102, kNew}}));
 }
 
+TEST(BindThreads, LooksOnceMoreForAForkThatWasUnderWay) {
+  FakeKernel kernel;
+  kernel.masks = {{100, kOld}};
+  auto steps = steps_for(kernel);
+  int pauses = 0;
+  steps.pause = [&] {
+    if (pauses++ == 0) kernel.masks[101] = kOld;  // its maker was changed, and read again, while it was being made
+  };
+  const auto report = bind_threads(kernel, steps);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(kernel.masks, (std::map<int, CpuSet>{{100, kNew}, {101, kNew}}));
+  EXPECT_TRUE(report->settled);
+  EXPECT_EQ(pauses, 2) << "after each look that finds nothing to change";
+}
+
+TEST(BindThreads, ChildrenWithTheNewMaskAreNoReasonToGoOn) {
+  FakeKernel kernel;
+  kernel.masks = {{100, kOld}};
+  auto steps = steps_for(kernel);
+  steps.look = [&, inner = steps.look] {
+    if (kernel.masks.at(100) == kNew) kernel.masks[100 + static_cast<int>(kernel.masks.size())] = kNew;
+    return inner();
+  };
+  const auto report = bind_threads(kernel, steps);
+  ASSERT_TRUE(report);
+  EXPECT_TRUE(report->settled);
+  EXPECT_EQ(report->passes, 1);
+}
+
 TEST(BindThreads, GivesUpOnAProcessThatForksWithoutEnd) {
   FakeKernel kernel;
   kernel.masks = {{100, kOld}};
