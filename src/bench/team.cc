@@ -8,6 +8,7 @@
 #include <ctime>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "os/kernel.h"
@@ -88,9 +89,13 @@ Team& Team::operator=(Team&&) noexcept = default;
 Result<Team> Team::make(std::vector<CpuId> cpus) {
   auto shared = std::make_unique<Shared>();
   shared->cpus = std::move(cpus);
-  for (int i = 0; i < static_cast<int>(shared->cpus.size()); ++i)
-    shared->threads.emplace_back([s = shared.get(), i] { s->serve(i); });
-  Team team(std::move(shared));
+  Team team(std::move(shared));  // from here on its destructor ends the threads that there are
+  try {
+    for (int i = 0; i < team.size(); ++i) team.shared_->threads.emplace_back([s = team.shared_.get(), i] { s->serve(i); });
+  } catch (const std::system_error& e) {
+    return fail(Error::Kind::kSystem, fmt::format("start a thread on each of {} CPUs: {}", team.size(), e.code().message()),
+                "the limit of processes (ulimit -u) or memory is reached");
+  }
   std::unique_lock lock(team.shared_->mutex);
   team.shared_->wait_for_all(lock);
   lock.unlock();

@@ -1,5 +1,6 @@
 #include "cli/terminal.h"
 
+#include <cerrno>
 #include <clocale>
 #include <csignal>
 #include <cstdlib>
@@ -123,6 +124,11 @@ Result<std::unique_ptr<Terminal>> Terminal::open(bool color) {
   for (const int signal : kEnding) sigaddset(&ending, signal);
   sigprocmask(SIG_BLOCK, &ending, &s.mask_before);
   s.signals = signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (s.signals < 0) {  // blocked and unheard, they would end nothing
+    const int error = errno;
+    t.reset();
+    return fail(Error::Kind::kSystem, std::string("watch: wait for signals: ") + std::strerror(error), "--once prints the table, --json a line each interval");
+  }
   return t;
 }
 

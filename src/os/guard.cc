@@ -112,6 +112,7 @@ int forward_until_gone(pid_t child, const sigset_t& set) {
     int status = 0;
     const pid_t gone = waitpid(child, &status, WNOHANG);
     if (gone == child) return status;
+    if (gone < 0 && errno == EINTR) continue;
     int number = 0;
     if (sigwait(&set, &number) != 0) continue;
     if (number == SIGCHLD) continue;
