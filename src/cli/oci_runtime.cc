@@ -14,6 +14,7 @@
 #include "base/json_text.h"
 #include "cli/options.h"
 #include "cli/session.h"
+#include "cli/text_file.h"
 #include "cli/variable.h"
 #include "cli/write_file.h"
 #include "gpu/nvml.h"
@@ -93,18 +94,8 @@ int refuse(Session& s, const oci::RuntimeCommand& command, const std::string& li
 
 // ---- placing a container -------------------------------------------------------------------------------------------
 
-/// The whole of a file no longer than a configuration may be; FIFOs and devices are nobody's bundle.
-Result<std::string> read_bounded(const std::string& file) {
-  struct stat info {};
-  if (stat(file.c_str(), &info) != 0) return fail(Error::Kind::kNotFound, fmt::format("read {}: {}", file, std::strerror(errno)));
-  if (!S_ISREG(info.st_mode)) return bad_input(fmt::format("read {}: it is no regular file", file));
-  if (static_cast<std::size_t>(info.st_size) > oci::kLargestConfigBytes) return bad_input(fmt::format("read {}: {} bytes are too many", file, info.st_size));
-  std::ifstream in(file, std::ios::binary);
-  std::string text(static_cast<std::size_t>(info.st_size), '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.gcount() != static_cast<std::streamsize>(text.size())) return fail(Error::Kind::kSystem, fmt::format("read {}: {}", file, std::strerror(errno)));
-  return text;
-}
+/// FIFOs and devices are nobody's bundle.
+Result<std::string> read_bounded(const std::string& file) { return read_text_file(file, {.regular = true, .most_bytes = oci::kLargestConfigBytes}); }
 
 /// A policy that this process was started with (numactl, systemd's NUMAPolicy=) is somebody's wish.
 bool has_own_policy(Kernel& kernel) {

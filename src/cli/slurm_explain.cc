@@ -4,9 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <memory>
+#include <chrono>
 
 #include "base/numbers.h"
 #include "base/text.h"
@@ -17,6 +15,7 @@
 #include "numapin/process.h"
 #include "numapin/sources.h"
 #include "os/gpu_files.h"
+#include "os/output_of.h"
 #include "plan/slurm_gpus.h"
 #include "render/slurm.h"
 #include "sources/cgroup.h"
@@ -24,23 +23,18 @@
 namespace numapin::cli {
 namespace {
 
-constexpr std::size_t kMostBytes = 1 << 20;  // a job on thousands of nodes has a line for each
+constexpr std::size_t kMostBytes = 16 << 20;  // a job on thousands of nodes has a line for each
+constexpr std::chrono::seconds kPatience{20};  // scontrol itself waits for a controller that is down: MessageTimeout is 10 s
 
 std::optional<int> number_of(const Session& s, const std::string& name) {
   const auto text = variable(s, name);
   return text ? parse_number<int>(*text) : std::nullopt;
 }
 
-/// `scontrol show job -d JOB`. The job's number was checked: nothing of it is the shell's.
 Result<std::string> ask_scontrol(const std::string& job) {
-  const auto command = "scontrol show job -d " + job + " 2>&1";
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(popen(command.c_str(), "r"), pclose);
-  std::string text;
-  std::array<char, 4096> buffer{};
-  for (std::size_t n; pipe && text.size() < kMostBytes && (n = std::fread(buffer.data(), 1, buffer.size(), pipe.get())) > 0;) text.append(buffer.data(), n);
-  if (text.find("JobId=") != text.npos) return text;
-  const auto lines = split_lines(text);
-  return fail(Error::Kind::kNotFound, fmt::format("ask scontrol for job {}: {}", job, lines.empty() ? "no answer" : std::string(trim(lines[0]))),
+  auto text = output_of("scontrol", {"scontrol", "show", "job", "-d", job}, kPatience, kMostBytes, ErrorOutput::kJoined);
+  if (text && text->find("JobId=") != text->npos) return text;
+  return fail(Error::Kind::kNotFound, fmt::format("ask scontrol for job {}: {}", job, text ? "it knows none" : text.error().message),
               "on a node of the cluster, with $SLURM_CONF or /etc/slurm/slurm.conf");
 }
 

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "base/numbers.h"
 #include "base/text.h"
 #include "os/fd.h"
 #include "os/program.h"
@@ -19,13 +20,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-int spawn(const std::string& file, const std::vector<std::string>& words, int out, pid_t& pid) {
+int spawn(const std::string& file, const std::vector<std::string>& words, int out, ErrorOutput errors, pid_t& pid) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  if (errors == ErrorOutput::kJoined) posix_spawn_file_actions_adddup2(&files, out, STDERR_FILENO);
+  else posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-  const int error = posix_spawn(&pid, file.c_str(), &files, nullptr, exec_pointers(words).data(), environ);
+  const int error = posix_spawnp(&pid, file.c_str(), &files, nullptr, exec_pointers(words).data(), environ);
   posix_spawn_file_actions_destroy(&files);
   return error;
 }
@@ -47,14 +49,20 @@ bool read_to_end(int fd, Clock::time_point end, std::size_t limit, std::string& 
   return false;
 }
 
+std::string first_line(const std::string& text) {
+  for (const auto line : split_lines(text))
+    if (!trim(line).empty()) return std::string(trim(line));
+  return "it failed";
+}
+
 }  // namespace
 
 Result<std::string> output_of(const std::string& file, const std::vector<std::string>& words, std::chrono::milliseconds time,
-                              std::size_t limit_bytes) {
+                              std::size_t limit_bytes, ErrorOutput errors) {
   auto ends = make_pipe();
   if (!ends) return fail(Error::Kind::kSystem, fmt::format("make a pipe: {}", std::strerror(errno)));
   pid_t pid = -1;
-  if (const int error = spawn(file, words, ends->write.get(), pid)) return Unexpected(start_error(file, error));
+  if (const int error = spawn(file, words, ends->write.get(), errors, pid)) return Unexpected(start_error(file, error));
   ends->write.reset();
   std::string text;
   const bool whole = read_to_end(ends->read.get(), Clock::now() + time, limit_bytes, text);
@@ -63,7 +71,7 @@ Result<std::string> output_of(const std::string& file, const std::vector<std::st
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   if (!whole) return fail(Error::Kind::kSystem, fmt::format("run {}: not done in {} ms", join(words, " "), time.count()));
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return fail(Error::Kind::kSystem, fmt::format("run {}: it failed", join(words, " ")));
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return fail(Error::Kind::kSystem, fmt::format("run {}: {}", join(words, " "), errors == ErrorOutput::kJoined ? first_line(text) : "it failed"));
   return text;
 }
 
