@@ -66,6 +66,7 @@ struct Reader {
   pugi::xml_node root;
   std::map<std::uint64_t, PciAddress> pci_of_gp_index;   ///< of OS devices too
   std::map<std::uint64_t, NodeId> node_of_gp_index;
+  std::set<std::uint64_t> nvswitches;                    ///< by gp_index; their ids may be 0000 where a recorder could not read them
   std::map<PciAddress, OsDevices> os_devices;
   std::map<PciAddress, NodeSet> nodeset_of;              ///< locality as the file states it
   std::vector<pugi::xml_node> numa_objects;              ///< in document order, which is that of logical indexes
@@ -91,7 +92,7 @@ struct Reader {
   void add_gpu(const PciDevice& device);
   void add_nics(const PciDevice& device);
   void add_nvme(const PciDevice& device);
-  void read_gpu_links(pugi::xml_node matrix);
+  void read_gpu_links(pugi::xml_node element);
 };
 
 // ---- the tree of objects -----------------------------------------------------------------------------------------
@@ -210,6 +211,7 @@ void Reader::walk(pugi::xml_node object, Place place) {
   } else if (type == "Bridge") {
     read_bridge(object, place);
   } else if (type == "PCIDev") {
+    if (attribute(object, "subtype") == "NVSwitch") nvswitches.insert(number_attribute<std::uint64_t>(object, "gp_index").value_or(0));
     if (const auto* device = read_pci(object, place)) place.bridge = device->address;
   } else if (type == "OSDev") {
     read_os_device(object, place);
@@ -468,29 +470,80 @@ void Reader::add_devices() {
     if (node.gpu && find_gpu(machine, *node.gpu) == nullptr) node.gpu = {};
 }
 
-/// Matrices of bandwidths between GPUs: a pair with a value has a link. How many lanes it has is not stated.
-void Reader::read_gpu_links(pugi::xml_node matrix) {
-  const auto name = attribute(matrix, "name");
-  const bool nvlink = name == "NVLinkBandwidth", xgmi = name == "XGMIBandwidth" || name == "XGMIHops";
-  if ((!nvlink && !xgmi) || attribute(matrix, "indexing") != "gp") return;
+/// A matrix of rates or hops between devices. <distances2> names them by gp_index; <distances2hetero>, written where NVSwitches
+/// or CPUs are among them, by type and gp_index: "OSDev:802", "PCIDev:449", "Package:3".
+struct DeviceMatrix {
+  std::vector<std::uint64_t> gp_indexes;
+  std::vector<std::uint64_t> values;
+  std::size_t size() const { return gp_indexes.size(); }
+  std::uint64_t at(std::size_t from, std::size_t to) const { return values[from * size() + to]; }
+};
+
+std::optional<DeviceMatrix> read_matrix(pugi::xml_node matrix) {
+  DeviceMatrix m;
+  const bool mixed = matrix.name() == std::string_view("distances2hetero");
+  if (!mixed && attribute(matrix, "indexing") != "gp") return std::nullopt;
+  for (auto child : matrix.children("indexes"))
+    for (auto word : split_words(child.child_value())) {
+      if (mixed) word.remove_prefix(std::min(word.find(':'), word.size() - 1) + 1);
+      const auto index = parse_number<std::uint64_t>(word);
+      if (!index) return std::nullopt;
+      m.gp_indexes.push_back(*index);
+    }
+  m.values = numbers_in<std::uint64_t>(matrix, "u64values");
+  if (m.values.size() != m.size() * m.size()) return std::nullopt;
+  return m;
+}
+
+/// How many NVLinks make up a rate. For each of them hwloc's topology-nvml.c adds 20000 MB/s (version 1), 25000 (2 to 4) or
+/// 50000 (5: the GPUs of data centres since Blackwell). No bond of version 1, of four at most, divides by 25000.
+std::optional<int> nvlinks_of_rate(std::uint64_t mb_per_s, const Gpu& gpu) {
+  constexpr std::uint64_t kMostLinks = 18, kMostOfVersion1 = 4;
+  const bool version5 = gpu.device >> 8 == 0x29 || gpu.device >> 8 == 0x31 || mb_per_s > kMostLinks * 25000;
+  const bool version1 = mb_per_s % 20000 == 0 && mb_per_s <= kMostOfVersion1 * 20000;
+  const std::uint64_t each = version1 ? 20000 : version5 ? 50000 : 25000;
+  const auto count = mb_per_s / each;
+  return mb_per_s % each == 0 && count > 0 && count <= kMostLinks ? std::optional(static_cast<int>(count)) : std::nullopt;
+}
+
+/// What KFD counts for one xGMI link; hwloc divides by it.
+constexpr int kWeightOfAHop = 15;
+constexpr std::uint64_t kMostHops = 64;
+
+/// Rates between devices (NVLinkBandwidth, XGMIBandwidth) or hops (XGMIHops): a pair of GPUs with a value has a link. GPUs with
+/// links to NVSwitches reach each other by all of them, as nvidia-smi and NCCL count: all switches are taken for one, as hwloc
+/// does not see the links between switches (the two boards of a DGX-2).
+void Reader::read_gpu_links(pugi::xml_node element) {
+  const auto name = attribute(element, "name");
+  const bool nvlink = name == "NVLinkBandwidth", hops = name == "XGMIHops", xgmi = hops || name == "XGMIBandwidth";
+  const auto matrix = nvlink || xgmi ? read_matrix(element) : std::nullopt;
+  if (!matrix) return;
   std::vector<const Gpu*> gpus;
-  for (auto index : numbers_in<std::uint64_t>(matrix, "indexes")) {
+  std::vector<std::size_t> switches;
+  for (const auto index : matrix->gp_indexes) {
     const auto at = pci_of_gp_index.find(index);
-    gpus.push_back(at == pci_of_gp_index.end() ? nullptr : find_gpu(machine, at->second));
+    const auto* device = at == pci_of_gp_index.end() ? nullptr : find_pci(machine, at->second);
+    if (nvswitches.contains(index)) switches.push_back(gpus.size());
+    gpus.push_back(device == nullptr ? nullptr : find_gpu(machine, device->address));
   }
-  const auto values = numbers_in<std::uint64_t>(matrix, "u64values");
-  if (values.size() != gpus.size() * gpus.size()) return;
+  const auto to_switches = [&](std::size_t gpu) {
+    std::uint64_t sum = 0;
+    for (const auto s : switches) sum += matrix->at(gpu, s);
+    return sum;
+  };
   LinkMap links;
   for (const auto& link : machine.links) links[{link.from, link.to}] = link;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto* from = gpus[i / gpus.size()];
-    const auto* to = gpus[i % gpus.size()];
-    if (from == nullptr || to == nullptr || from == to || values[i] == 0) continue;
-    Link link;
-    link.kind = nvlink ? LinkKind::kNvlink : LinkKind::kXgmi;
-    link.source = kFrom;
-    links[{DeviceRef{DeviceRef::Type::kGpu, from->index}, DeviceRef{DeviceRef::Type::kGpu, to->index}}] = link;
-  }
+  for (std::size_t i = 0; i < gpus.size(); ++i)
+    for (std::size_t j = 0; j < gpus.size(); ++j) {
+      if (gpus[i] == nullptr || gpus[j] == nullptr || gpus[i] == gpus[j]) continue;
+      const auto value = std::max(matrix->at(i, j), std::min(to_switches(i), to_switches(j)));
+      if (value == 0) continue;
+      auto& link = links[{DeviceRef{DeviceRef::Type::kGpu, gpus[i]->index}, DeviceRef{DeviceRef::Type::kGpu, gpus[j]->index}}];
+      link.kind = nvlink ? LinkKind::kNvlink : LinkKind::kXgmi;
+      link.source = kFrom;
+      if (nvlink) link.count = nvlinks_of_rate(value, *gpus[i]);
+      if (hops && value < kMostHops) link.weight = static_cast<int>(value) * kWeightOfAHop;
+    }
   set_links(machine, std::move(links));
 }
 
@@ -517,7 +570,8 @@ Result<Machine> from_hwloc_xml(std::string_view text) {
   add_hwloc_core_kinds(reader.machine, topology);
   reader.locate_devices();
   reader.add_devices();
-  for (auto matrix : topology.children("distances2")) reader.read_gpu_links(matrix);
+  for (const char* name : {"distances2", "distances2hetero"})
+    for (auto matrix : topology.children(name)) reader.read_gpu_links(matrix);
   return std::move(reader.machine);
 }
 

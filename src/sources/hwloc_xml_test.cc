@@ -138,5 +138,71 @@ TEST(HwlocXml, ReadsKindsOfCoresWhereThereAreTwo) {
   EXPECT_EQ(kinds("MySmallCore"), ",");
 }
 
+// ---- links between GPUs ------------------------------------------------------------------------------------------------
+
+/// Three GPUs, two NVSwitches (one that could not be read), as lstopo writes them; OSDevs have gp_index 11, 21, 31, the
+/// switches 40 and 50.
+std::string three_gpus(std::string_view device, std::string_view matrix) {
+  std::string below;
+  for (const std::string n : {"1", "2", "3"})
+    below += R"(<object type="Bridge" bridge_type="0-1" bridge_pci="0000:[)" + n + "0-" + n + R"(f]"><object type="PCIDev" gp_index=")" + n +
+             R"(0" pci_busid="0000:)" + n + R"(1:00.0" pci_type="0302 [10de:)" + std::string(device) +
+             R"(] [10de:134f] a1"><object type="OSDev" gp_index=")" + n + R"(1" name="nvml" osdev_type="1"/></object></object>)";
+  below += R"(<object type="PCIDev" gp_index="40" subtype="NVSwitch" pci_busid="0000:61:00.0" pci_type="0680 [10de:1ac2] [0000:0000] a1"/>
+<object type="PCIDev" gp_index="50" subtype="NVSwitch" pci_busid="0000:62:00.0" pci_type="0000 [0000:0000] [0000:0000] 00"/>)";
+  auto text = two_nodes(below, "");
+  return text.insert(text.find("</topology>"), matrix);
+}
+
+std::string link_of(const Machine& m, int from, int to) {
+  const auto* link = find_link(m, {DeviceRef::Type::kGpu, from}, {DeviceRef::Type::kGpu, to});
+  return link == nullptr ? "-" : to_string(*link);
+}
+
+TEST(HwlocXml, CountsNvlinksBetweenGpusByTheirRate) {
+  const auto pair = [](std::string_view device, const std::string& rate) {
+    return link_of(read(three_gpus(device, R"(<distances2 type="OSDev" nbobjs="2" kind="9" name="NVLinkBandwidth" indexing="gp">
+<indexes length="6">11 21 </indexes><u64values length="9">1000000 )" + rate + " " + rate + " 1000000 </u64values></distances2>")), 0, 1);
+  };
+  EXPECT_EQ(pair("15f9", "40000"), "NV2") << "P100";
+  EXPECT_EQ(pair("1db1", "50000"), "NV2") << "V100";
+  EXPECT_EQ(pair("2330", "150000"), "NV6") << "H100";
+  EXPECT_EQ(pair("2330", "100000"), "NV4") << "not five of version 1";
+  EXPECT_EQ(pair("2901", "900000"), "NV18") << "B200";
+  EXPECT_EQ(pair("2330", "900000"), "NV18") << "more than 18 links of 25 GB/s are links of 50";
+  EXPECT_EQ(pair("2330", "123"), "NV") << "a link, of no known number";
+  EXPECT_EQ(pair("2330", "0"), "-");
+}
+
+TEST(HwlocXml, GpusAtNvswitchesReachEachOtherByAllTheirLinks) {
+  // GPU 0 and 1 at one switch, GPU 2 at the other (the two boards of a DGX-2), and the CPU's end of an NVLink.
+  const auto m = read(three_gpus("1db8", R"(<distances2hetero nbobjs="6" kind="25" name="NVLinkBandwidth">
+<indexes length="24">OSDev:11 OSDev:21 OSDev:31 </indexes><indexes length="24">PCIDev:40 PCIDev:50 Package:3 </indexes>
+<u64values length="12">0 0 0 150000 0 0 </u64values><u64values length="12">0 0 0 150000 0 0 </u64values>
+<u64values length="12">0 0 0 0 150000 0 </u64values><u64values length="12">150000 150000 0 0 0 0 </u64values>
+<u64values length="12">0 0 150000 0 0 0 </u64values><u64values length="12">0 0 0 0 0 0 </u64values></distances2hetero>)"));
+  ASSERT_EQ(m.gpus.size(), 3u);
+  EXPECT_EQ(link_of(m, 0, 1), "NV6");
+  EXPECT_EQ(link_of(m, 2, 0), "NV6");
+  EXPECT_EQ(m.links.size(), 6u);
+}
+
+TEST(HwlocXml, LeavesOutADamagedMatrixOfLinks) {
+  for (const char* indexes : {"OSDev:11 OSDev:21 OSDev:31", "OSDev:11 OSDev", "OSDev:11 OSDev:x", "11 21:"})
+    EXPECT_THAT(read(three_gpus("2330", std::string(R"(<distances2hetero nbobjs="2" kind="25" name="NVLinkBandwidth"><indexes length="1">)") + indexes +
+                                           R"(</indexes><u64values length="1">0 150000 150000 0</u64values></distances2hetero>)")).links, IsEmpty()) << indexes;
+}
+
+TEST(HwlocXml, TakesHopsOfXgmiForKfdsWeights) {
+  const auto m = read(three_gpus("2330", R"(<distances2 type="OSDev" nbobjs="3" kind="5" name="XGMIHops" indexing="gp">
+<indexes length="9">11 21 31 </indexes><u64values length="9">0 1 2 1 0 1 2 1 0 </u64values></distances2>
+<distances2 type="OSDev" nbobjs="3" kind="9" name="XGMIBandwidth" indexing="gp"><indexes length="9">11 21 31 </indexes>
+<u64values length="9">1000000 100000 100000 100000 1000000 100000 100000 100000 1000000 </u64values></distances2>)"));
+  const auto weight = [&](int to) { return find_link(m, {DeviceRef::Type::kGpu, 0}, {DeviceRef::Type::kGpu, to})->weight; };
+  EXPECT_EQ(link_of(m, 0, 2), "XGMI");
+  EXPECT_EQ(weight(1), 15);
+  EXPECT_EQ(weight(2), 30) << "over another GPU";
+}
+
 }  // namespace
 }  // namespace numapin

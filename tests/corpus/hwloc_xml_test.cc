@@ -221,6 +221,13 @@ TEST_P(HwlocXmlCorpus, IsRefusedWhenCut) {
   }
 }
 
+TEST_P(HwlocXmlCorpus, HasTheNvlinks) {  // of a DGX-2 over its switches, of boards with four H100 directly
+  const bool linked = GetParam().text.find("NVLinkBandwidth") != std::string::npos;
+  const auto m = read();
+  EXPECT_EQ(m.links.size(), linked ? m.gpus.size() * (m.gpus.size() - 1) : 0u);
+  for (const auto& link : m.links) EXPECT_EQ(to_string(link), "NV6");
+}
+
 INSTANTIATE_TEST_SUITE_P(Corpus, HwlocXmlCorpus, testing::ValuesIn(text_cases(kKind)), case_name);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(HwlocXmlCorpus);
 
