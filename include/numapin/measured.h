@@ -72,7 +72,7 @@ struct Measurement {
   std::string disturbed;                ///< why the figure may be off: "2 of 7 samples lost the CPU"; "" when nothing was seen
   std::string skipped;                  ///< why there is no figure: "peer access is refused"; "" when there is one
   std::optional<double> ceiling;        ///< GB/s that the link allows, where it is known
-  std::string ceiling_from;             ///< "PCIe Gen5 x16: 63.0 GB/s, 0.90 of it after packet headers"
+  std::string ceiling_from;             ///< "PCIe Gen5 x16: 63.0 GB/s after line coding, 0.88 of it payload (...)"
   bool operator==(const Measurement&) const = default;
 };
 

@@ -7,6 +7,7 @@
 
 #include "analyze/measured_rates.h"
 #include "machine/made_up_link.h"
+#include "machine/pcie.h"
 
 namespace numapin {
 namespace {
@@ -26,17 +27,6 @@ std::optional<PciLink> awake(const PciDevice& d, bool sleeps) {
   if (d.link_max && link.width <= 0) link.width = d.link_max->width;
   if (link.gt_per_s <= 0 || link.width <= 0) return std::nullopt;
   return link;
-}
-
-std::string link_name(const PciLink& link) {
-  return link.generation() > 0 ? fmt::format("PCIe Gen{} x{}", link.generation(), link.width)
-                               : fmt::format("PCIe {:g} GT/s x{}", link.gt_per_s, link.width);
-}
-
-Capacity of_link(const PciLink& link, Basis basis, std::string_view what) {
-  const double raw = link.gb_per_s();
-  return {raw * kPciePayload, basis,
-          fmt::format("{}: {:.1f} GB/s after line coding, {:.2f} of it payload (256 bytes a packet, flow control)", what, raw, kPciePayload)};
 }
 
 /// Neighbours on a wire see the same link from both ends: the slower speed and the narrower width count.
@@ -77,10 +67,11 @@ CapacityTable::TwoWay CapacityTable::pcie(const std::vector<const PciDevice*>& w
   const auto known = gpu != nullptr ? find_gpu_rates(*gpu) : std::nullopt;
   if (link) {
     way.kind = link_name(*link);
-    way.up = way.down = of_link(*link, Basis::kLink, way.kind);
+    way.up = way.down = {payload_gb_per_s(*link), Basis::kLink, payload_words(*link)};
   } else if (known && known->pcie.width > 0) {
     way.kind = link_name(known->pcie);
-    way.up = way.down = of_link(known->pcie, Basis::kGuess, fmt::format("{}, what a {} has; the machine's own is unknown", way.kind, known->name));
+    way.up = way.down = {payload_gb_per_s(known->pcie), Basis::kGuess,
+                         fmt::format("what a {} has, the machine's own is unknown: {}", known->name, payload_words(known->pcie))};
   } else {
     way.up.because = way.down.because = "no source tells the link's speed";
   }

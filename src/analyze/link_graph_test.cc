@@ -28,7 +28,7 @@ Route route(const Machine& m, DeviceRef from, DeviceRef to) {
 }
 double rate(const Machine& m, DeviceRef from, DeviceRef to) { return route(m, from, to).gb_per_s.value_or(-1); }
 /// Line coding 128b/130b, and packets of 256 bytes with 26 of their own and 5 % of flow control: written out, not called.
-double pcie(double gt, int width) { return gt * width / 8 * 128 / 130 * 256 / 282 * 0.95; }
+double pcie(double gt, int width) { return gt * width / 8 * 128 / 130 * 256 / 280 * 0.96; }
 
 Machine two_gpus_on_a_switch() {
   LinkedMachine made(kSkylake5120);

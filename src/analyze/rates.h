@@ -44,9 +44,4 @@ struct GpuRates {
 /// By PCI ids, or where these are unknown by the model the source gave.
 std::optional<GpuRates> find_gpu_rates(const Gpu& gpu);
 
-/// Part of a PCIe link's bytes after line coding that is payload.
-/// 256 bytes of payload (the usual maximum of servers) in a packet of 26 more: 16 header, 2 sequence number, 4 CRC,
-/// 4 framing; and 5 % of the link for acknowledgements and flow control.
-inline constexpr double kPciePayload = 256.0 / (256 + 26) * 0.95;
-
 }  // namespace numapin

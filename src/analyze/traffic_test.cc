@@ -13,7 +13,7 @@ using testing::HasSubstr;
 
 constexpr auto kRome = "AMD EPYC 7742 64-Core Processor";
 constexpr auto kGold5120 = "Intel(R) Xeon(R) Gold 5120 CPU @ 2.20GHz";
-constexpr double kGen4 = 31.5077 * 256 / 282 * 0.95, kGen3 = kGen4 / 2;
+constexpr double kGen4 = 31.5077 * 256 / 280 * 0.96, kGen3 = kGen4 / 2;
 constexpr double kMemory = 6 * 2400 * 8 * 0.85 / 1000, kUpi = 2 * 10.4 * 2 * 0.83;
 
 DeviceRef gpu(int i) { return {DeviceRef::Type::kGpu, i}; }

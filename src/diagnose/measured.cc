@@ -6,13 +6,11 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "machine/pcie.h"
 
 namespace numapin {
 namespace {
 
-/// Of 256-byte packets with 24 bytes of header, CRC and framing, and the acknowledgements between them, about nine
-/// tenths are payload; 512-byte packets would give 0.95, 128-byte ones 0.84.
-constexpr double kPciePayload = 0.9;
 /// Below this share of the ceiling something is wrong: a narrower or slower link than stated, a busy machine.
 constexpr double kLowShare = 0.75;
 constexpr double kTooHigh = 1.05;
@@ -37,11 +35,9 @@ std::optional<Ceiling> pcie_ceiling(const Machine& m, const Gpu& gpu) {
   if (!device) return std::nullopt;
   const auto narrowest = narrowest_link(m, *device);
   if (!narrowest || narrowest->link.generation() == 0) return std::nullopt;
-  const double raw = narrowest->link.gb_per_s();
-  auto from = fmt::format("PCIe Gen{} x{}: {:.1f} GB/s, {} of it after packet headers", narrowest->link.generation(),
-                          narrowest->link.width, raw, kPciePayload);
+  auto from = payload_words(narrowest->link);
   if (narrowest->at != *gpu.address) from += fmt::format(" (narrowest at {})", narrowest->at.to_string());
-  return Ceiling{raw * kPciePayload, std::move(from)};
+  return Ceiling{payload_gb_per_s(narrowest->link), std::move(from)};
 }
 
 bool has_c2c(const Machine& m, int gpu) {

@@ -11,7 +11,7 @@ namespace numapin {
 
 struct Ceiling {
   double gb_per_s = 0;  ///< one direction
-  std::string from;     ///< "PCIe Gen5 x16: 63.0 GB/s, 0.9 of it after packet headers"
+  std::string from;     ///< "PCIe Gen5 x16: 63.0 GB/s after line coding, 0.88 of it payload (...)"
 };
 /// What the PCIe path of the GPU to its host bridge allows; nothing where no source tells its links.
 std::optional<Ceiling> host_ceiling(const Machine& m, const Gpu& gpu);
