@@ -9,8 +9,8 @@ namespace numapin {
 
 /// Part of a PCIe link's bytes after line coding that is data: 256 bytes a packet (the usual maximum of servers) with 24
 /// more (PCI Express Base Specification: header of 4 words with a 64-bit address, 4 bytes of framing and sequence number, 4
-/// of CRC), and 4 % for acknowledgements, flow control and clock compensation. The 4 % are not from the specification: the
-/// most that a copy was seen to get, 55.15 of 63.0 GB/s (H100, docs/measured.md), leaves no more than 4.2.
+/// of CRC), and 4 % for acknowledgements, flow control and clock compensation. The 4 % are not from the specification: copies
+/// were seen to get 55.15 of 63.0 GB/s (H100, docs/measured.md) and 26 to 28 of 31.5 (A100, MI210: docs/analyze.md).
 inline constexpr double kPciePayload = 256.0 / (256 + 24) * 0.96;
 
 /// GB/s of data in one direction.
