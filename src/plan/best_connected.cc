@@ -108,7 +108,9 @@ Result<GpuChoice> choose_best_connected(const Machine& m, const Allowance& a, in
     if (is_busy) busy.push_back(visible.gpu);
     else idle.push_back(visible);
   }
-  if (count < 1) return bad_input(fmt::format("choose {} GPUs: the number must be at least 1", count));
+  if (count < 1)
+    return bad_input(fmt::format("choose {} GPUs: the number must be at least 1", count),
+                     "--gpus N is how many; one GPU by its number: --gpu 0; no GPU: --gpus none");
   const std::string left_out = busy.empty() ? "" : fmt::format(" ({} in use)", gpus_words(busy));
   if (count > static_cast<int>(idle.size()))
     return fail(Error::Kind::kNotFound, fmt::format("choose {} GPUs: {} are idle{}", count, idle.size(), left_out),
