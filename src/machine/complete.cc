@@ -64,6 +64,18 @@ void join_gpu_memory(Machine& m) {
   }
 }
 
+/// POWER9's firmware numbers the memory of GPUs on NVLink from node 255 downwards (skiboot, npu2_create_memory_dn() of
+/// hw/npu2.c). Which GPU's each is, only the driver tells.
+void mark_gpu_memory_of_power9(Machine& m) {
+  constexpr int kFirst = 255;
+  if (m.cpu_model.value_or("").find("POWER9") == std::string::npos) return;
+  int wanted = kFirst;
+  for (auto node = m.nodes.rbegin(); node != m.nodes.rend() && number(node->id) == wanted; ++node, --wanted) {
+    if (!node->cpus || !node->cpus->empty()) return;
+    if (!node->kind || *node->kind == MemoryKind::kUnspecified) node->kind = {MemoryKind::kGpu, node->cpus.source};
+  }
+}
+
 }  // namespace
 
 void put_in_order(Machine& m) {
@@ -92,6 +104,7 @@ void complete(Machine& m) {
   put_in_order(m);
   place_cores(m);
   join_gpu_memory(m);
+  mark_gpu_memory_of_power9(m);
   complete_locality(m);
   complete_links(m);
 }

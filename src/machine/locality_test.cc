@@ -183,6 +183,23 @@ TEST(Locality, GpuMemoryAmongOtherNodesIsLeftOut) {
   EXPECT_THAT(nodes_of_gpus(completed(m)), ElementsAre("0 (hwloc-xml)"));
 }
 
+TEST(GpuMemory, OfPower9CountsDownFrom255) {
+  const auto kinds = [](std::string_view cpu, std::vector<int> ids) {
+    std::vector<NumaNode> nodes{node(0, "0-79", 128), node(8, "80-159", 128)};
+    for (const int id : ids) nodes.push_back(node(id, "", 16));
+    auto m = with_nodes(std::move(nodes));
+    m.cpu_model = {std::string(cpu), Source::kLscpu};
+    NodeSet gpu;
+    for (const auto& n : completed(std::move(m)).nodes)
+      if (n.kind.value == MemoryKind::kGpu) gpu.insert(n.id);
+    return gpu.to_list();
+  };
+  EXPECT_EQ(kinds("POWER9, altivec supported", {252, 253, 254, 255}), "252-255");
+  EXPECT_EQ(kinds("POWER9, altivec supported", {9, 250, 255}), "255") << "other memory without CPUs may be anything";
+  EXPECT_EQ(kinds("POWER9, altivec supported", {253}), "");
+  EXPECT_EQ(kinds("Neoverse-V2", {254, 255}), "");
+}
+
 TEST(Locality, MemorylessNodeIsAnAnswer) {
   auto m = with_nodes({node(0, "0-3", 64), node(1, "4-7", 0)});
   add_function_with_gpu(m, function("0000:81:00.0", 0x030200, 1));
