@@ -71,18 +71,29 @@ std::string traffic_text(const TrafficView& v, const TextStyle& style) {
   return v.runs.size() > 1 ? text + "\n" : text;
 }
 
-std::string place_text(const PlaceView& v) {
+namespace {
+
+bool is_between_gpus(Pattern p) { return p != Pattern::kLoad && p != Pattern::kSave && p != Pattern::kRdma; }
+
+std::string choice_text(const PlaceView& v) {
   const auto& best = v.result.best;
   const auto& naive = v.result.naive;
-  std::string text = fmt::format("{}: {} GPUs for {}\n", v.hostname, best.gpus.size(), to_string(v.pattern));
-  text += fmt::format("best    GPUs {}, slowest flow {} GB/s{}\n", numbers(best.gpus), rate(best.slowest), best.exact ? "" : " (perhaps not the best: there are too many to try all)");
+  if (best.gpus.size() == 1 && is_between_gpus(v.pattern))
+    return fmt::format("GPU {}: one GPU alone sends nothing to others, any will do\n", numbers(best.gpus));
+  std::string text = fmt::format("best    GPUs {}, slowest flow {} GB/s{}\n", numbers(best.gpus), rate(best.slowest), best.exact ? "" : " (perhaps not the best: there are too many to try all)");
   if (v.pattern == Pattern::kRing && best.ring.size() > 2) text += fmt::format("ring    {}\n", numbers(best.ring));
   text += fmt::format("naive   GPUs {}, slowest flow {} GB/s\n", numbers(naive.ring), rate(naive.slowest));
   if (best.slowest && naive.slowest && *best.slowest > *naive.slowest * 1.005)
-    text += fmt::format("The best choice is {:.2f} times as fast as GPUs {}.\n", *best.slowest / *naive.slowest, numbers(naive.ring));
-  else if (best.slowest && naive.slowest) text += "It is no faster than the first GPUs in their order.\n";
-  else if (best.slowest) text += "Nobody can say what the first GPUs in their order would get.\n";
-  else text += "Rates are unknown: chosen by the kinds of links.\n";
+    return text + fmt::format("The best choice is {:.2f} times as fast as GPUs {}.\n", *best.slowest / *naive.slowest, numbers(naive.ring));
+  if (best.slowest && naive.slowest) return text + "It is no faster than the first GPUs in their order.\n";
+  if (best.slowest) return text + "Nobody can say what the first GPUs in their order would get.\n";
+  return text + "Rates are unknown: chosen by the kinds of links.\n";
+}
+
+}  // namespace
+
+std::string place_text(const PlaceView& v) {
+  std::string text = fmt::format("{}: {} for {}\n", v.hostname, drawing::plural(v.result.best.gpus.size(), "GPU"), to_string(v.pattern)) + choice_text(v);
   for (const auto& pair : v.nics) {
     const auto nic = std::find_if(v.machine.nics.begin(), v.machine.nics.end(), [&](const Nic& n) { return n.index == pair.nic; });
     text += fmt::format("GPU {:<3} NIC {} {}, reach {}, {} GB/s\n", pair.gpu, pair.nic, clean(nic->name), to_string(pair.reach), rate(pair.gb_per_s));
