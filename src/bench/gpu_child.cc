@@ -19,7 +19,7 @@ namespace {
 
 // ---- frames: a letter, a length, so many bytes ----------------------------------------------------------------------------
 
-enum class Frame : char { kStep = 'S', kMeasurement = 'M', kError = 'E', kDone = 'D' };
+enum class Frame : char { kStep = 'S', kMeasurement = 'M', kNote = 'N', kError = 'E', kDone = 'D' };
 
 struct Header {
   Frame frame;
@@ -72,7 +72,10 @@ Result<void> measure(int fd, const System& s, const GpuBench& options, const Gpu
     one.measurements.push_back(std::move(m));
     send(fd, Frame::kMeasurement, to_json(one));
   };
-  return bench_gpu(s, *runtime, options, look_again, progress, take);
+  if (const auto caveat = runtime->caveat(); !caveat.empty()) send(fd, Frame::kNote, caveat);
+  auto done = bench_gpu(s, *runtime, options, look_again, progress, take);
+  if (const auto kept = runtime->not_given_back(); done && !kept.empty()) send(fd, Frame::kNote, kept);
+  return done;
 }
 
 // ---- parent ---------------------------------------------------------------------------------------------------------------
@@ -172,6 +175,7 @@ Result<void> listen(Child& child, const SharedNote& note, std::chrono::seconds p
         report.measurements.push_back(std::move(one.measurements.front()));
         break;
       }
+      case Frame::kNote: report.notes.push_back(text); break;
       case Frame::kError: return Unexpected(parse_error(text));
       case Frame::kDone: child.reap(std::chrono::seconds(5)); return {};
     }

@@ -25,9 +25,17 @@ class Calls {
     return fail(Error::Kind::kSystem, fmt::format("call {}: {}", name, describe_(status)));
   }
 
+  /// Gives something back: nobody can do anything about a failure, but the first is kept.
+  template <class... Parameters, class... Arguments>
+  void give_back(const char* name, int (*function)(Parameters...), Arguments... arguments) {
+    if (auto done = (*this)(name, function, arguments...); !done && first_not_given_back_.empty()) first_not_given_back_ = done.error().message;
+  }
+  const std::string& not_given_back() const { return first_not_given_back_; }
+
  private:
   CallNote* note_;
   Describe describe_;
+  std::string first_not_given_back_;
 };
 
 }  // namespace numapin

@@ -75,8 +75,8 @@ class Cuda final : public GpuRuntime {
 
   ~Cuda() override {
     for (auto& [ordinal, context] : contexts_) {
-      if (context.module && api_.set_current(context.handle) == kCudaSuccess) api_.module_unload(context.module);
-      api_.release(context.device);
+      if (context.module && call_("cuCtxSetCurrent", api_.set_current, context.handle)) call_.give_back("cuModuleUnload", api_.module_unload, context.module);
+      call_.give_back("cuDevicePrimaryCtxRelease", api_.release, context.device);
     }
   }
 
@@ -84,6 +84,7 @@ class Cuda final : public GpuRuntime {
   bool says_no_device() const { return api_.init(0) == kCudaNoDevice; }
 
   std::string name() const override { return "CUDA"; }
+  std::string not_given_back() const override { return call_.not_given_back(); }
 
   Result<std::vector<RuntimeDevice>> devices() override {
     int count = 0;
@@ -129,7 +130,7 @@ class Cuda final : public GpuRuntime {
     NUMAPIN_CHECK_OK(call_("cuMemAlloc_v2", api_.alloc, &memory, bytes));
     return memory;
   }
-  void free(GpuAddress memory) override { (void)call_("cuMemFree_v2", api_.free, memory); }
+  void free(GpuAddress memory) override { call_.give_back("cuMemFree_v2", api_.free, memory); }
 
   Result<GpuAddress> pin(void* memory, std::uint64_t bytes) override {
     NUMAPIN_CHECK_OK(call_("cuMemHostRegister_v2", api_.host_register, memory, bytes, kCudaHostRegisterPortable | kCudaHostRegisterDeviceMap));
@@ -140,20 +141,20 @@ class Cuda final : public GpuRuntime {
     }
     return address;
   }
-  void unpin(void* memory) override { (void)call_("cuMemHostUnregister", api_.host_unregister, memory); }
+  void unpin(void* memory) override { call_.give_back("cuMemHostUnregister", api_.host_unregister, memory); }
 
   Result<GpuStream> make_stream() override {
     GpuStream s;
     NUMAPIN_CHECK_OK(call_("cuStreamCreate", api_.stream_create, &s.handle, kCudaStreamNonBlocking));
     return s;
   }
-  void destroy(GpuStream s) override { (void)call_("cuStreamDestroy_v2", api_.stream_destroy, s.handle); }
+  void destroy(GpuStream s) override { call_.give_back("cuStreamDestroy_v2", api_.stream_destroy, s.handle); }
   Result<GpuEvent> make_event() override {
     GpuEvent e;
     NUMAPIN_CHECK_OK(call_("cuEventCreate", api_.event_create, &e.handle, 0U));
     return e;
   }
-  void destroy(GpuEvent e) override { (void)call_("cuEventDestroy_v2", api_.event_destroy, e.handle); }
+  void destroy(GpuEvent e) override { call_.give_back("cuEventDestroy_v2", api_.event_destroy, e.handle); }
 
   Result<void> record(GpuEvent e, GpuStream s) override { return call_("cuEventRecord", api_.event_record, e.handle, s.handle); }
   Result<void> synchronize(GpuStream s) override { return call_("cuStreamSynchronize", api_.stream_synchronize, s.handle); }

@@ -79,6 +79,8 @@ class Hip final : public GpuRuntime {
   Result<void> init() { return call_("hipInit", api_.init, 0U); }
   bool says_no_device() const { return api_.init(0) == kHipNoDevice; }
   std::string name() const override { return "HIP"; }
+  std::string caveat() const override { return "AMD GPUs: measured through HIP, in which numapin was tested against a stand-in only, not on hardware"; }
+  std::string not_given_back() const override { return call_.not_given_back(); }
 
   Result<std::vector<RuntimeDevice>> devices() override {
     int count = 0;
@@ -109,7 +111,7 @@ class Hip final : public GpuRuntime {
     NUMAPIN_CHECK_OK(call_("hipMalloc", api_.alloc, &memory, bytes));
     return address(memory);
   }
-  void free(GpuAddress memory) override { (void)call_("hipFree", api_.free, pointer(memory)); }
+  void free(GpuAddress memory) override { call_.give_back("hipFree", api_.free, pointer(memory)); }
   Result<GpuAddress> pin(void* memory, std::uint64_t bytes) override {
     NUMAPIN_CHECK_OK(call_("hipHostRegister", api_.host_register, memory, bytes, kHipHostRegisterPortable | kHipHostRegisterMapped));
     void* there = nullptr;
@@ -119,19 +121,19 @@ class Hip final : public GpuRuntime {
     }
     return address(there);
   }
-  void unpin(void* memory) override { (void)call_("hipHostUnregister", api_.host_unregister, memory); }
+  void unpin(void* memory) override { call_.give_back("hipHostUnregister", api_.host_unregister, memory); }
   Result<GpuStream> make_stream() override {
     GpuStream s;
     NUMAPIN_CHECK_OK(call_("hipStreamCreateWithFlags", api_.stream_create, &s.handle, kHipStreamNonBlocking));
     return s;
   }
-  void destroy(GpuStream s) override { (void)call_("hipStreamDestroy", api_.stream_destroy, s.handle); }
+  void destroy(GpuStream s) override { call_.give_back("hipStreamDestroy", api_.stream_destroy, s.handle); }
   Result<GpuEvent> make_event() override {
     GpuEvent e;
     NUMAPIN_CHECK_OK(call_("hipEventCreate", api_.event_create, &e.handle));
     return e;
   }
-  void destroy(GpuEvent e) override { (void)call_("hipEventDestroy", api_.event_destroy, e.handle); }
+  void destroy(GpuEvent e) override { call_.give_back("hipEventDestroy", api_.event_destroy, e.handle); }
   Result<void> record(GpuEvent e, GpuStream s) override { return call_("hipEventRecord", api_.event_record, e.handle, s.handle); }
   Result<void> synchronize(GpuStream s) override { return call_("hipStreamSynchronize", api_.stream_synchronize, s.handle); }
   Result<double> elapsed_ms(GpuEvent from, GpuEvent to) override {

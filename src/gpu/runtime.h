@@ -43,6 +43,11 @@ class GpuRuntime {
  public:
   virtual ~GpuRuntime() = default;
   virtual std::string name() const = 0;  ///< "CUDA", "HIP"
+  /// What a reader of the figures should know of this runtime: "not tested on hardware"; "": nothing.
+  virtual std::string caveat() const { return ""; }
+  /// The first function that would not give something back, "call cuMemFree_v2: ..."; "" where all did. Nothing is left
+  /// behind all the same: the driver takes back what a process had when it ends.
+  virtual std::string not_given_back() const = 0;
   virtual Result<std::vector<RuntimeDevice>> devices() = 0;
   /// Makes the device current; its context stays until the runtime goes.
   virtual Result<void> use(int ordinal) = 0;

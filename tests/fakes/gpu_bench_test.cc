@@ -3,10 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdlib>
+#include <fstream>
+#include <regex>
 
 #include "bench/gpu_child.h"
 #include "os/node_buffer.h"
+#include "support/source_dir.h"
 
 namespace numapin {
 namespace {
@@ -55,6 +61,7 @@ struct Fake {
 
 struct Answer {
   Result<void> done;
+  std::string not_given_back;
   std::vector<Measurement> measurements;
 };
 
@@ -68,6 +75,7 @@ Answer measure(const std::string& config, const System& s, const GpuBench& o, bo
   }
   a.done = bench_gpu(s, **runtime, o, {}, [](double part, std::string_view) { EXPECT_LE(part, 1); },
                      [&](Measurement m) { a.measurements.push_back(std::move(m)); });
+  a.not_given_back = (*runtime)->not_given_back();
   return a;
 }
 
@@ -163,35 +171,43 @@ TEST(BenchGpu, NeedsTheMachinesGpus) {
 
 /// An Error or a reason that names what failed.
 void expect_told(const Answer& a, const std::string& words, const std::string& context) {
-  bool told = !a.done && a.done.error().message.find(words) != std::string::npos;
+  bool told = a.not_given_back.find(words) == 0 || (!a.done && a.done.error().message.find(words) != std::string::npos);
   for (const auto& m : a.measurements) told = told || m.skipped.find(words) != std::string::npos;
   EXPECT_TRUE(told) << context << (a.done ? ": no error" : ": " + a.done.error().message);
 }
 
+/// Every function that the table of a runtime looks up, by its source: a new one is tested without anybody's thinking of it.
+/// Without those that only name an error, and those that give back a context, after which nobody listens.
+std::vector<std::string> functions_of(const std::string& file) {
+  std::ifstream in(test::source_dir() / "src/gpu" / file);
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  std::vector<std::string> names;
+  const std::regex looked_up(R"re(need\("(\w+)")re");
+  for (std::sregex_iterator at(text.begin(), text.end(), looked_up), end; at != end; ++at)
+    if (const auto name = (*at)[1].str(); name.find("Error") == name.npos && name != "cuDevicePrimaryCtxRelease" && name != "cuModuleUnload")
+      names.push_back(name);
+  return names;
+}
+const struct {
+  bool hip;
+  const char* file;
+} kRuntimes[] = {{false, "cuda.cc"}, {true, "hip.cc"}};
+bool needs_two(const std::string& function) { return function.find("Peer") != function.npos; }
+
 TEST(BenchGpu, TellsEachFunctionThatFailsAndLeaksNothing) {
   NEEDS_NODE_0();
   const Fake fake;
-  const struct {
-    bool hip;
-    std::vector<const char*> functions;
-  } runtimes[] = {
-      {false,
-       {"cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetPCIBusId", "cuDeviceGetAttribute",
-        "cuDevicePrimaryCtxRetain", "cuCtxSetCurrent", "cuMemAlloc_v2", "cuMemHostRegister_v2", "cuMemHostGetDevicePointer_v2",
-        "cuStreamCreate", "cuStreamSynchronize", "cuEventCreate", "cuEventRecord", "cuEventElapsedTime", "cuMemcpyAsync",
-        "cuDeviceCanAccessPeer", "cuCtxEnablePeerAccess", "cuModuleLoadData", "cuModuleGetFunction", "cuLaunchKernel"}},
-      {true,
-       {"hipInit", "hipGetDeviceCount", "hipDeviceGetPCIBusId", "hipDeviceGetName", "hipDeviceGetAttribute", "hipSetDevice", "hipMalloc",
-        "hipHostRegister", "hipHostGetDevicePointer", "hipStreamCreateWithFlags", "hipStreamSynchronize", "hipEventCreate",
-        "hipEventRecord", "hipEventElapsedTime", "hipMemcpyAsync", "hipDeviceCanAccessPeer", "hipDeviceEnablePeerAccess"}}};
-  for (const auto& runtime : runtimes)
-    for (const std::string function : runtime.functions) {
-      const bool peers = function.find("Peer") != function.npos;  // others fail with one GPU, which takes less time
-      const auto a = measure((peers ? "gpus=0000:18:00.0,0000:98:00.0;peer=1;fail=" : "gpus=0000:18:00.0;fail=") + function + ":2",
-                             system_with(peers ? kTwo : kOne), small(), runtime.hip);
+  for (const auto& [hip, file] : kRuntimes) {
+    const auto functions = functions_of(file);
+    ASSERT_GT(functions.size(), 18u) << file;
+    for (const auto& function : functions) {
+      const bool two = needs_two(function);  // others fail with one GPU, which takes less time
+      const auto a = measure((two ? "gpus=0000:18:00.0,0000:98:00.0;peer=1;fail=" : "gpus=0000:18:00.0;fail=") + function + ":2",
+                             system_with(two ? kTwo : kOne), small(), hip);
       expect_told(a, "call " + function + ": ", function);
       EXPECT_EQ(fake.live(), 0) << function;
     }
+  }
 }
 
 /// Fails every call up to `all`, then about `spread` of the rest.
@@ -234,6 +250,45 @@ TEST(BenchGpuChild, GivesUpOnADriverThatHangs) {
   EXPECT_EQ(report.error().message, "measure GPUs: the driver has not come back from cuMemAlloc_v2 for 1 s");
 }
 
+/// What `bench gpu` says when this function never returns, from a process of its own: most of the time is waiting.
+std::string said_of_hang(const std::string& function, bool hip) {
+  const bool two = needs_two(function);
+  setenv("NUMAPIN_FAKE_GPU", ((two ? "gpus=0000:18:00.0,0000:98:00.0;peer=1;hang=" : "gpus=0000:18:00.0;hang=") + function).c_str(), 1);
+  const auto report = bench_gpu_in_child(system_with(two ? kTwo : kOne), small(), hip ? GpuLibraries{"libno-cuda.so.1", FAKE_GPU} : GpuLibraries{FAKE_GPU, ""},
+                                         std::chrono::seconds(2), {}, [](double, std::string_view) {});
+  return !report ? report.error().message : report->notes.empty() ? "nothing" : report->notes.back();
+}
+
+TEST(BenchGpuChild, GivesUpWhicheverFunctionHangs) {
+  NEEDS_NODE_0();
+  struct Waiting {
+    std::string function;
+    pid_t pid;
+    int fd;
+  };
+  std::vector<Waiting> all;
+  for (const auto& [hip, file] : kRuntimes)
+    for (const auto& function : functions_of(file)) {
+      int ends[2];
+      ASSERT_EQ(pipe(ends), 0);
+      const pid_t pid = fork();
+      if (pid == 0) {
+        const auto said = said_of_hang(function, hip);
+        _exit(write(ends[1], said.data(), said.size()) == static_cast<ssize_t>(said.size()) ? 0 : 1);
+      }
+      close(ends[1]);
+      all.push_back({function, pid, ends[0]});
+    }
+  for (const auto& one : all) {
+    char text[512];
+    const auto bytes = read(one.fd, text, sizeof text);
+    close(one.fd);
+    waitpid(one.pid, nullptr, 0);
+    EXPECT_THAT(std::string(text, bytes > 0 ? static_cast<std::size_t>(bytes) : 0),
+                HasSubstr("the driver has not come back from " + one.function + " for 2 s"));
+  }
+}
+
 TEST(BenchGpuChild, KeepsWhatWasMeasuredBeforeTheDriverCrashed) {
   NEEDS_NODE_0();
   const auto report = in_child("gpus=0000:18:00.0;crash=cuLaunchKernel");
@@ -264,6 +319,7 @@ TEST(BenchGpuChild, FallsBackToHip) {
   NEEDS_NODE_0();
   const auto report = in_child("gpus=0000:18:00.0", {"libno-cuda.so.1", FAKE_GPU});
   ASSERT_TRUE(report) << report.error().message;
+  EXPECT_THAT(report->notes, testing::ElementsAre(HasSubstr("not on hardware")));
   EXPECT_NEAR(*median(report->measurements.front()), 50, 0.01);
 }
 
