@@ -95,11 +95,14 @@ struct Measured {
   std::string numapin_version, taken_at, cpu_model;  ///< taken_at: UTC, "2026-11-24T11:05:00Z"
   std::vector<MeasuredGpu> gpus;
   std::vector<NodeId> cpu_nodes, memory_nodes;
+  std::vector<NodeId> gpu_memory_nodes;  ///< a GPU's own memory as a node (NVLink-C2C, POWER9), not among memory_nodes
   std::vector<Measurement> measurements;
   std::vector<std::string> notes;
   bool operator==(const Measured&) const = default;
 };
 
+/// What the CPUs of a node are measured with: the machine's own memory, then GPUs'.
+std::vector<NodeId> nodes_of_cpu_tests(const Measured& m);
 /// Host memory with all CPUs of the node at work (kLatency: one): the figure, or nothing when it was not measured.
 std::optional<double> measured_memory(const Measured& m, Metric metric, NodeId cpu_node, NodeId memory_node);
 /// A GPU and the memory of a node.

@@ -91,21 +91,21 @@ class MemoryRun {
       : s_(s), tree_(tree), o_(o), progress_(progress), plan_(o.quick ? kQuick : kFull), seconds_(o.quick ? 0.005 : 0.02) {
     for (const NodeId node : wanted(cpu_nodes(s.machine)))
       if (auto cpus = cpus_to_measure(s, node); !cpus.empty()) cpus_.emplace(node, std::move(cpus));
-    memory_ = wanted(dram_nodes(s.machine));
-    steps_ = static_cast<double>(std::max<std::size_t>(1, cpus_.size()) * static_cast<std::size_t>(std::max(1, memory_.size()))) *
-             (o.quick ? 5 : 11);
+    targets_ = memory_targets(s.machine, o);
+    steps_ = static_cast<double>(cpus_.size()) * (targets_.own.size() * steps_of(false) + targets_.gpu.size() * steps_of(true));
   }
 
   Result<std::vector<Measurement>> run() {
     if (cpus_.empty()) return fail(Error::Kind::kUnsupported, "measure memory: no CPU of any node may be used");
-    if (memory_.empty()) return fail(Error::Kind::kUnsupported, "measure memory: no node with memory may be used");
+    if (targets_.own.empty() && targets_.gpu.empty()) return fail(Error::Kind::kUnsupported, "measure memory: no node with memory may be used");
     for (const auto& [node, cpus] : cpus_) {
       NUMAPIN_TRY(auto team, Team::make(cpus));
       NUMAPIN_TRY(auto one, Team::make({cpus.front()}));
       teams_.emplace(node, std::move(team));
       alone_.emplace(node, std::move(one));
     }
-    for (const NodeId memory : memory_) measure_node(memory);
+    for (const NodeId memory : targets_.own) measure_node(memory, false);
+    for (const NodeId memory : targets_.gpu) measure_node(memory, true);
     std::stable_sort(out_.begin(), out_.end(), [](const Measurement& a, const Measurement& b) {
       return std::tie(a.metric, a.cpu_node, a.memory_node) < std::tie(b.metric, b.cpu_node, b.memory_node);
     });
@@ -115,8 +115,11 @@ class MemoryRun {
  private:
   NodeSet wanted(NodeSet nodes) const { return o_.nodes ? nodes & *o_.nodes : nodes; }
 
+  /// Bandwidths and latency; in full also those of one core, and of the machine's own memory the curve and small pages.
+  int steps_of(bool gpu_memory) const { return o_.quick ? 5 : gpu_memory ? 9 : 11; }
+
   void step(NodeId cpu, NodeId memory, std::string_view what) {
-    progress_(std::min(1.0, done_++ / steps_), fmt::format("{}: node {} to memory of node {}", what, number(cpu), number(memory)));
+    progress_(std::min(1.0, done_++ / std::max(1.0, steps_)), fmt::format("{}: node {} to memory of node {}", what, number(cpu), number(memory)));
   }
 
   Measurement measurement(Metric metric, NodeId cpu, NodeId memory) const {
@@ -127,31 +130,32 @@ class MemoryRun {
     return m;
   }
 
-  void skip_node(NodeId memory, const std::string& why) {
+  void skip_node(NodeId memory, bool gpu_memory, const std::string& why) {
     for (const auto& [cpu, cpus] : cpus_)
       for (const Metric metric : {Metric::kRead, Metric::kWrite, Metric::kCopy, Metric::kTriad, Metric::kLatency}) {
         auto m = measurement(metric, cpu, memory);
         m.skipped = why;
         out_.push_back(std::move(m));
       }
-    done_ += static_cast<double>(cpus_.size()) * (o_.quick ? 5 : 11);
+    done_ += static_cast<double>(cpus_.size()) * steps_of(gpu_memory);
   }
 
-  void measure_node(NodeId memory) {
-    if (s_.allowance.mems && !s_.allowance.mems->contains(memory)) return skip_node(memory, "this process may not use the node's memory");
+  void measure_node(NodeId memory, bool gpu_memory) {
+    const auto skip = [&](const std::string& why) { skip_node(memory, gpu_memory, why); };
+    if (s_.allowance.mems && !s_.allowance.mems->contains(memory)) return skip("this process may not use the node's memory");
     const auto bytes = buffer_size(s_, memory, o_, read_room_means(memory, tree_).cgroup_headroom);
-    if (bytes < kLeastBuffer) return skip_node(memory, fmt::format("only {} of the node may be taken", size_text(bytes)));
+    if (bytes < kLeastBuffer) return skip(fmt::format("only {} of the node may be taken", size_text(bytes)));
     auto huge = NodeBuffer::make(memory, bytes, NodeBuffer::Pages::kHuge);
-    if (!huge) return skip_node(memory, huge.error().message);
+    if (!huge) return skip(huge.error().message);
     for (const auto& [cpu, cpus] : cpus_) measure_streams(cpu, *huge);
     const auto chased = chase_bytes(huge->bytes());
     void* start = make_chase(huge->data(), chased);
     for (const auto& [cpu, cpus] : cpus_) {
       measure_latency(cpu, *huge, start, chased);
-      if (!o_.quick) measure_loaded(cpu, *huge, start, chased);
+      if (!o_.quick && !gpu_memory) measure_loaded(cpu, *huge, start, chased);
     }
     const bool other_pages = huge->page_bytes() > 64 * 1024;
-    if (o_.quick || !other_pages) return;
+    if (o_.quick || !other_pages || gpu_memory) return;
     auto small = NodeBuffer::make(memory, chased, NodeBuffer::Pages::kBase);
     if (!small) return;
     start = make_chase(small->data(), chased);
@@ -284,13 +288,22 @@ class MemoryRun {
   double seconds_;  ///< a sample
   std::map<NodeId, std::vector<CpuId>> cpus_;
   std::map<NodeId, Team> teams_, alone_;
-  NodeSet memory_;
+  MemoryTargets targets_;
   std::map<Metric, const StreamKernel*> fastest_, fastest_alone_;
   std::vector<Measurement> out_;
   double steps_ = 1, done_ = 0;
 };
 
 }  // namespace
+
+MemoryTargets memory_targets(const Machine& m, const MemoryBench& options) {
+  MemoryTargets t{dram_nodes(m), {}};
+  // Nodes kept for MIG instances have no memory; a size that nobody tells is none to be taken from a GPU.
+  for (const auto& node : m.nodes)
+    if (node.kind.value == MemoryKind::kGpu && node.memory_total_bytes.value_or(0) > 0) t.gpu.insert(node.id);
+  if (options.nodes) t.own &= *options.nodes, t.gpu &= *options.nodes;
+  return t;
+}
 
 std::vector<CpuId> cpus_to_measure(const System& s, NodeId node) {
   CpuSet allowed = cpus_of(s.machine, NodeSet::of(node));

@@ -21,6 +21,13 @@ struct MemoryBench {
   std::optional<NodeSet> nodes;               ///< only these; unset: all
 };
 
+/// Whose memory the CPUs are measured with.
+struct MemoryTargets {
+  NodeSet own;  ///< of the machine
+  NodeSet gpu;  ///< a GPU's own, which CPUs reach as memory of a node (NVLink-C2C of Grace, NVLink of POWER9)
+};
+MemoryTargets memory_targets(const Machine& m, const MemoryBench& options);
+
 /// One thread for each core of the node that this process may use: the first allowed CPU of each.
 std::vector<CpuId> cpus_to_measure(const System& s, NodeId node);
 /// How much to allocate on `node`: what was asked for, or 4 x the L3 of the CPUs (the figure must be of memory), and

@@ -75,7 +75,9 @@ Measured empty_report(const System& s) {
   m.taken_at = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   m.cpu_model = s.machine.cpu_model.value_or("");
   for (const NodeId id : cpu_nodes(s.machine)) m.cpu_nodes.push_back(id);
-  for (const NodeId id : dram_nodes(s.machine)) m.memory_nodes.push_back(id);
+  const auto targets = memory_targets(s.machine, {});
+  m.memory_nodes = {targets.own.begin(), targets.own.end()};
+  m.gpu_memory_nodes = {targets.gpu.begin(), targets.gpu.end()};
   return m;
 }
 
@@ -174,7 +176,7 @@ int print(Session& s, const System& system, const Options& o, const Measured& re
   const auto json = to_json(report);
   if (!o.out.empty()) {
     if (const auto written = write_file(o.out, json, true); !written) return s.report(written.error());
-    s.say(fmt::format("wrote {}: topo, plan and launch read it with --measured", o.out));
+    s.say(fmt::format("wrote {}: topo, plan, launch, analyze and doctor read it with --measured", o.out));
   }
   if (o.json) {
     s.out << json;

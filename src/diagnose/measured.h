@@ -21,6 +21,8 @@ std::optional<Ceiling> peer_ceiling(const Machine& m, int gpu, int peer_gpu);
 /// "normal: 94 % of the ceiling", "low: 41 % of ...", "faster than the link is said to be"; "" without a ceiling.
 std::string link_verdict(const Measurement& m);
 bool is_low(const Measurement& m);
+/// Copies of one GPU alone that are low and that its link is to blame for: memory near to the GPU, or nobody knows which is.
+std::vector<const Measurement*> low_copies(const Measured& m);
 
 /// The end of `bench`: what placement is worth here, in plain words, and the command to type.
 struct MeasuredVerdict {

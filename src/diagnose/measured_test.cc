@@ -163,5 +163,45 @@ TEST(Ceilings, AreUnknownWhereTheLinkIs) {
   EXPECT_FALSE(host_ceiling(m, m.gpus[0]));
 }
 
+TEST(Ceilings, OfNvlinkC2cAreNotThoseOfThePcieLinkBesideIt) {
+  auto m = machine(1, 1);
+  m.gpus[0].memory_node = {NodeId{1}, Source::kProcDriver};
+  m.architecture = {"aarch64", Source::kSysfs};
+  EXPECT_THAT(host_ceiling(m, m.gpus[0])->from, HasSubstr("NVLink-C2C"));
+  Measurement healthy;  // GH200, from the GPU
+  healthy.metric = Metric::kDeviceToHost;
+  healthy.samples = {297};
+  healthy.ceiling = host_ceiling(m, m.gpus[0])->gb_per_s;
+  EXPECT_FALSE(is_low(healthy));
+  m.architecture = {"ppc64le", Source::kSysfs};
+  EXPECT_FALSE(host_ceiling(m, m.gpus[0])) << "nobody counts POWER9's NVLinks to the CPU";
+}
+
+TEST(MeasuredVerdict, SaysWhatCpusGetFromAGpusMemory) {
+  const auto box = machine(1, 1);
+  auto m = measured(box, {{0}});
+  m.gpu_memory_nodes = {NodeId{1}};
+  add_memory(m, Metric::kRead, 0, 0, 400);
+  add_memory(m, Metric::kRead, 0, 1, 200);
+  add_memory(m, Metric::kLatency, 0, 0, 100);
+  add_memory(m, Metric::kLatency, 0, 1, 250);
+  const auto text = measured_verdict(m, box).text;
+  EXPECT_THAT(text, HasSubstr("one NUMA node with memory beside the GPUs' own: placement"));
+  EXPECT_THAT(text, HasSubstr("From the memory of a GPU (node 1) the CPUs of node 0 get 50 % of the bandwidth and 2.5 times the latency of their own."));
+}
+
+TEST(MeasuredVerdict, BlamesALinkOnlyWithMemoryThatIsNear) {
+  const auto box = machine(2, 1);
+  auto m = measured(box, {{0}});
+  add_copy(m, Metric::kHostToDevice, 0, 0, 12);
+  add_copy(m, Metric::kHostToDevice, 0, 1, 4);  // over QPI
+  for (auto& one : m.measurements) one.ceiling = 13.8, one.ceiling_from = "PCIe Gen3 x16";
+  EXPECT_THAT(measured_verdict(m, box).text, Not(HasSubstr("is low for")));
+  m.measurements[0].samples = {5};
+  EXPECT_THAT(measured_verdict(m, box).text, HasSubstr("memory of node 0: 5.0 GB/s is low for PCIe Gen3 x16"));
+  m.gpus[0].nodes.clear();
+  EXPECT_THAT(measured_verdict(m, box).text, HasSubstr("memory of node 1: 4.0 GB/s is low for PCIe Gen3 x16")) << "nobody knows";
+}
+
 }  // namespace
 }  // namespace numapin

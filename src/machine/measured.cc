@@ -100,6 +100,12 @@ std::optional<double> spread(const std::vector<double>& samples) {
   return (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / middle;
 }
 
+std::vector<NodeId> nodes_of_cpu_tests(const Measured& m) {
+  auto all = m.memory_nodes;
+  all.insert(all.end(), m.gpu_memory_nodes.begin(), m.gpu_memory_nodes.end());
+  return all;
+}
+
 std::optional<double> measured_memory(const Measured& m, Metric metric, NodeId cpu_node, NodeId memory_node) {
   return best_match(m, [&](const Measurement& one) {
     return one.metric == metric && one.cpu_node == cpu_node && one.memory_node == memory_node;

@@ -126,6 +126,7 @@ std::string to_json(const Measured& m) {
            {"cpu_model", value(m.cpu_model)},
            {"cpu_nodes", value(m.cpu_nodes)},
            {"memory_nodes", value(m.memory_nodes)},
+           {"gpu_memory_nodes", value(m.gpu_memory_nodes)},
            {"gpus", Json::array()},
            {"measurements", Json::array()},
            {"notes", m.notes}};
@@ -145,6 +146,7 @@ Result<Measured> measured_from_json(std::string_view document) {
   m.cpu_model = text(root["cpu_model"]);
   m.cpu_nodes = nodes(root["cpu_nodes"]);
   m.memory_nodes = nodes(root["memory_nodes"]);
+  m.gpu_memory_nodes = nodes(root["gpu_memory_nodes"]);
   root["gpus"].each([&](const Place& p) { m.gpus.push_back(read_gpu(p)); });
   root["measurements"].each([&](const Place& p) { m.measurements.push_back(read_measurement(p)); });
   root["notes"].each([&](const Place& p) { m.notes.push_back(text(p)); });

@@ -48,6 +48,7 @@ Measured report() {
   m.taken_at = "2026-11-24T11:00:00Z";
   m.cpu_nodes = {NodeId{0}, NodeId{1}};
   m.memory_nodes = {NodeId{0}, NodeId{1}, NodeId{2}};
+  m.gpu_memory_nodes = {NodeId{3}};
   m.gpus = {{0, PciAddress::parse("0000:18:00.0"), "H100", {NodeId{0}}}};
   m.measurements = {memory(Metric::kRead, 0, 1, 1, 12), memory(Metric::kRead, 0, 1, 24, 90), memory(Metric::kRead, 0, 0, 24, 180),
                     copy(Metric::kHostToDevice, 1, 0, Together::kAlone, 55),

@@ -86,11 +86,17 @@ const Measurement* latency(const Measured& m, NodeId cpu, NodeId memory, bool la
 Cell cell(std::string text) { return {{std::move(text)}}; }
 std::string number_or_dash(std::optional<double> v, Metric metric) { return v ? figure(*v, metric) : "-"; }
 
+/// "1", or "1 (GPU)" where the node is a GPU's own memory
+std::string memory_name(const Measured& m, NodeId id) {
+  const bool of_gpu = std::find(m.gpu_memory_nodes.begin(), m.gpu_memory_nodes.end(), id) != m.gpu_memory_nodes.end();
+  return std::to_string(number(id)) + (of_gpu ? " (GPU)" : "");
+}
+
 std::vector<Cell> pair_row(const Measured& m, NodeId cpu, NodeId memory) {
   const auto all = [&](Metric metric, NodeId to) { return measured_memory(m, metric, cpu, to); };
   const auto* idle = latency(m, cpu, memory, true);
   const auto* local = latency(m, cpu, cpu, true);
-  std::vector<Cell> row{cell(fmt::format("node {}", number(cpu))), cell(fmt::format("node {}", number(memory)))};
+  std::vector<Cell> row{cell(fmt::format("node {}", number(cpu))), cell("node " + memory_name(m, memory))};
   for (const Metric metric : {Metric::kRead, Metric::kWrite, Metric::kCopy, Metric::kTriad})
     row.push_back(cell(number_or_dash(all(metric, memory), metric)));
   row.push_back(cell(number_or_dash(one_core(m, Metric::kRead, cpu, memory), Metric::kRead)));
@@ -180,8 +186,9 @@ std::string section(std::string_view title, std::string_view rest, const std::st
 
 std::string memory_tables(const Measured& m, const TextStyle& style) {
   std::vector<std::vector<Cell>> rows;
+  const auto memories = nodes_of_cpu_tests(m);
   for (const NodeId cpu : m.cpu_nodes)
-    for (const NodeId memory : m.memory_nodes)
+    for (const NodeId memory : memories)
       if (find(m, [&](const Measurement& x) { return x.cpu_node == cpu && x.memory_node == memory && !x.gpu && !x.samples.empty(); }))
         rows.push_back(pair_row(m, cpu, memory));
   std::string text;
@@ -190,12 +197,12 @@ std::string memory_tables(const Measured& m, const TextStyle& style) {
     text += table({"CPUs", "memory", "read", "write", "copy", "triad", "1 core", "latency", "read/loc", "lat/loc"}, rows,
                   static_cast<std::size_t>(style.width));
   }
-  if (m.cpu_nodes.size() > 1 || m.memory_nodes.size() > 1) {
+  if (m.cpu_nodes.size() > 1 || memories.size() > 1) {
     std::vector<std::string> from, to;
     for (const NodeId id : m.cpu_nodes) from.push_back(fmt::format("CPUs of {}", number(id)));
-    for (const NodeId id : m.memory_nodes) to.push_back(fmt::format("mem {}", number(id)));
+    for (const NodeId id : memories) to.push_back("mem " + memory_name(m, id));
     for (const Metric metric : {Metric::kRead, Metric::kLatency}) {
-      const auto at = [&](std::size_t r, std::size_t c) { return measured_memory(m, metric, m.cpu_nodes[r], m.memory_nodes[c]); };
+      const auto at = [&](std::size_t r, std::size_t c) { return measured_memory(m, metric, m.cpu_nodes[r], memories[c]); };
       text += section(to_string(metric), is_time(metric) ? "" : "(GB/s)", heat_map(from, to, metric, at, style), style);
     }
   }

@@ -47,12 +47,13 @@ HeatMap node_map(const Measured& m, Metric metric, std::string title) {
   map.title = std::move(title);
   map.corner = "CPUs \\ memory";
   Figures figures;
+  const auto memories = nodes_of_cpu_tests(m);
   for (const auto cpu : m.cpu_nodes) {
     map.rows.push_back(fmt::format("node {}", number(cpu)));
     auto& row = figures.emplace_back();
-    for (const auto memory : m.memory_nodes) row.push_back(measured_memory(m, metric, cpu, memory));
+    for (const auto memory : memories) row.push_back(measured_memory(m, metric, cpu, memory));
   }
-  for (const auto memory : m.memory_nodes) map.columns.push_back(fmt::format("node {}", number(memory)));
+  for (const auto memory : memories) map.columns.push_back(fmt::format("node {}", number(memory)));
   fill(map, figures, is_time(metric));
   return map;
 }

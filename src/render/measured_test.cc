@@ -42,6 +42,16 @@ TEST(MeasuredText, ShowsPairsAgainstTheNodesOwn) {
       "  CPUs of 1  160 ns  100 ns\n"));
 }
 
+TEST(MeasuredText, AGpusMemoryIsAColumnOfItsOwn) {  // GH200
+  auto m = two_nodes();
+  m.cpu_nodes = m.memory_nodes = {NodeId{0}};
+  m.gpu_memory_nodes = {NodeId{1}};
+  EXPECT_THAT(memory_tables(m, {}), HasSubstr(
+      "node 0  node 0        200.0  -      -     -      -       100 ns   1.00      1.00\n"
+      "node 0  node 1 (GPU)  100.0  -      -     -      -       160 ns   0.50      1.60\n"));
+  EXPECT_THAT(memory_tables(m, {}), HasSubstr("  mem 0  mem 1 (GPU)\n"));
+}
+
 TEST(MeasuredText, PaintsOnlyTerminals) {
   EXPECT_THAT(memory_tables(two_nodes(), {}), Not(HasSubstr("\033")));
   TextStyle color;
