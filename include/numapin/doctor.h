@@ -12,6 +12,7 @@
 
 #include "numapin/container.h"
 #include "numapin/machine.h"
+#include "numapin/measured.h"
 #include "numapin/process.h"
 
 namespace numapin {
@@ -132,6 +133,7 @@ struct Setup {
   KernelFacts kernel;
   std::map<PciAddress, PciFacts> pci;
   SoftwareFacts software;
+  std::optional<Measured> measured;  ///< --measured: what `bench` wrote
   bool operator==(const Setup&) const = default;
 };
 

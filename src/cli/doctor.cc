@@ -9,6 +9,7 @@
 #include "base/numbers.h"
 #include "base/text.h"
 #include "cli/doctor_setup.h"
+#include "cli/measured_file.h"
 #include "cli/options.h"
 #include "cli/session.h"
 #include "render/doctor.h"
@@ -18,7 +19,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> words;  ///< process numbers, or a command
-  std::string gpu, machine, explain;
+  std::string gpu, machine, measured, explain;
   std::vector<std::string> checks;
   bool list = false, json = false, script = false, undo_script = false, all = false;
 };
@@ -54,10 +55,14 @@ Result<DoctorTargets> read_targets(const Options& o) {
 
 Result<Setup> look(const Options& o, const Session& session, std::vector<std::string>& notes) {
   NUMAPIN_TRY(const auto targets, read_targets(o));
-  if (o.machine.empty()) return read_setup(targets, session, notes);
   Setup setup;
-  setup.recorded = true;
-  NUMAPIN_TRY(setup.system, session.system(o.machine));
+  if (o.machine.empty()) {
+    NUMAPIN_TRY(setup, read_setup(targets, session, notes));
+  } else {
+    setup.recorded = true;
+    NUMAPIN_TRY(setup.system, session.system(o.machine));
+  }
+  NUMAPIN_TRY(setup.measured, read_measured(o.measured, setup.system));
   return setup;
 }
 
@@ -142,6 +147,7 @@ Runner add_doctor(CLI::App& app) {
   app.add_option("--check", o->checks, "Only these checks or families (commas, or several times)")
       ->type_name("NAME")
       ->allow_extra_args(false);
+  add_measured_option(app, o->measured);
   auto* list = app.add_flag("--list", o->list, "Name every check");
   auto* explain_option = app.add_option("--explain", o->explain, "What one check looks at, and why")->type_name("CHECK");
   app.add_flag("--all", o->all, "Also the checks that found nothing, and what is unknown");

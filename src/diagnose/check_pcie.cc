@@ -1,8 +1,10 @@
 // Links: what a GPU's way to memory, to its peers and to the network is worth.
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/units.h"
+#include "diagnose/measured.h"
 #include "diagnose/result.h"
 #include "machine/made_up_link.h"
 
@@ -50,6 +52,30 @@ Finding narrow_link(int gpu, const Hop& own, const Hop& narrowest, int slot, boo
           ""};
 }
 
+/// What was measured under load says more than the speed of an idle link. Of a GPU the worse direction; "" where nothing was
+/// measured, else what can be said when nothing was found.
+std::string judge_measured(const std::optional<Measured>& measured, std::vector<Finding>& found) {
+  if (!measured) return "";
+  std::map<int, const Measurement*> worst;
+  for (const auto* low : low_copies(*measured)) {
+    auto& one = worst[*low->gpu];
+    if (one == nullptr || *median(*low) / *low->ceiling < *median(*one) / *one->ceiling) one = low;
+  }
+  for (const auto& [gpu, low] : worst)
+    found.push_back({Severity::kWarning, fmt::format("GPU {}", gpu),
+                     fmt::format("copies {} {:.1f} GB/s, as measured: {} % of what the link allows",
+                                 low->metric == Metric::kHostToDevice ? "to it get" : "from it get", *median(*low),
+                                 std::lround(100 * *median(*low) / *low->ceiling)),
+                     fmt::format("near {:.1f} GB/s: {}", *low->ceiling, low->ceiling_from),
+                     "# measure again on an idle machine; then look for PCIe errors in the kernel's log (dmesg | grep -i pcie), and "
+                     "reseat the card or riser",
+                     ""});
+  const bool judged = std::any_of(measured->measurements.begin(), measured->measurements.end(), [](const Measurement& m) {
+    return m.metric == Metric::kHostToDevice && !link_verdict(m).empty();
+  });
+  return judged ? "copies get what the links allow, as measured" : "";
+}
+
 CheckResult pcie_link(const Setup& s) {
   const auto& m = s.system.machine;
   std::vector<Finding> found;
@@ -78,7 +104,9 @@ CheckResult pcie_link(const Setup& s) {
                          slowest->now.gt_per_s, can);
   }
   if (m.gpus.empty()) return not_here("no GPU");
-  if (!seen) return unknown("the GPUs' link widths are not known");
+  const auto measured = judge_measured(s.measured, found);
+  if (found.empty() && !measured.empty()) return fine(measured);
+  if (found.empty() && !seen) return unknown("the GPUs' link widths are not known");
   if (found.empty() && !idle.empty()) return unknown(idle);
   return settle(std::move(found), "full width and speed on the whole way up");
 }
@@ -250,7 +278,8 @@ constexpr Check kChecks[] = {
      "does not "
      "change while a GPU idles, so fewer lanes are a finding. Speed does: idle GPUs fall back to 2.5 GT/s, and come up under "
      "load. So a low "
-     "speed is called unknown, never a finding: measure a copy under load. A GPU right on the root bus is in a virtual machine, "
+     "speed is called unknown, never a finding: measure a copy under load, by numapin bench --out FILE, and give --measured FILE: "
+     "copies below three quarters of what the link allows are a finding. A GPU right on the root bus is in a virtual machine, "
      "where the provider decided (a T4 has 8 of its 16 lanes on AWS's g4dn): a note, no more.",
      true, pcie_link},
     {"nvlink", Family::kPcie, Severity::kWarning, Effect::kLarge, "all GPUs have as many NVLinks",

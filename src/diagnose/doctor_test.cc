@@ -462,6 +462,32 @@ TEST(PcieLink, CallsASlowIdleLinkUnknown) {
   EXPECT_THAT(result.line, testing::HasSubstr("2.5 of 16 GT/s"));
 }
 
+TEST(PcieLink, BelievesWhatWasMeasuredUnderLoad) {
+  auto setup = well();
+  for (auto& d : setup.system.machine.pci) d.link = {{2.5, 16}, Source::kSysfs};
+  Measurement copy;
+  copy.metric = Metric::kHostToDevice;
+  copy.gpu = 0;
+  copy.memory_node = setup.system.machine.gpus[0].numa_nodes->first();
+  copy.samples = {26};
+  copy.ceiling = 27.7;
+  copy.ceiling_from = "PCIe Gen4 x16";
+  auto& m = setup.measured.emplace();
+  m.measurements = {copy};
+  m.gpus = {{0, setup.system.machine.gpus[0].address, "", {*copy.memory_node}}};
+  EXPECT_EQ(run_check(*find_check("pcie-link"), setup).state, State::kFine);
+  m.measurements[0].samples = {6.5};
+  m.measurements.push_back(m.measurements[0]);
+  m.measurements[1].metric = Metric::kDeviceToHost;
+  m.measurements[1].samples = {3.1};
+  const auto result = run_check(*find_check("pcie-link"), setup);
+  ASSERT_EQ(result.findings.size(), 1u) << "one for a GPU";
+  EXPECT_EQ(result.findings[0].is, "copies from it get 3.1 GB/s, as measured: 11 % of what the link allows");
+  EXPECT_EQ(result.findings[0].should, "near 27.7 GB/s: PCIe Gen4 x16");
+  m.measurements[0].memory_node = m.measurements[1].memory_node = NodeId{7};  // not near: the way between nodes may be slow
+  EXPECT_EQ(run_check(*find_check("pcie-link"), setup).state, State::kFine);
+}
+
 TEST(PcieLink, PassesOverPortsThatAHypervisorMakesUp) {
   auto setup = well();
   for (auto& d : setup.system.machine.pci) {
