@@ -23,8 +23,8 @@ struct MetricSpec {
   bool higher_is_better = false;
   bool operator==(const MetricSpec&) const = default;
 };
-/// "wall", "json:KEY", or else a regular expression (ECMAScript) with a capture group. Error kBadInput: not an expression,
-/// no capture group.
+/// "wall", "json:KEY", or else a regular expression (ECMAScript) with a capture group; "higher:" or "lower:" before it says
+/// which is better of this one. Error kBadInput: not an expression, no capture group.
 Result<MetricSpec> parse_metric(std::string_view text, bool higher_is_better);
 std::string to_string(const MetricSpec& metric);
 
@@ -81,7 +81,7 @@ struct Comparison {
 std::vector<std::vector<int>> balanced_order(int configs, int rounds, unsigned seed);
 
 /// Two configurations, run in the same rounds. `relative` is other / base - 1.
-struct Effect {
+struct PairedEffect {
   int pairs = 0;
   double relative = 0;                       ///< of the geometric means
   std::optional<double> low, high;           ///< interval of `relative`; unknown for fewer than 3 pairs
@@ -91,7 +91,7 @@ struct Effect {
 /// Paired differences of logarithms: a studentized bootstrap interval of their mean, and an exact
 /// sign-flip test (up to 14 pairs; more: random flips). There is an effect where both agree. `comparisons`: into
 /// how many the 5 % are divided (Bonferroni), for intervals and verdicts alike. Values must be positive.
-Effect paired_effect(const std::vector<double>& base, const std::vector<double>& other, bool higher_is_better,
+PairedEffect paired_effect(const std::vector<double>& base, const std::vector<double>& other, bool higher_is_better,
                      int comparisons, unsigned seed, int resamples = 20000);
 /// The least number of pairs with which paired_effect() can find anything.
 int pairs_needed(int comparisons);
@@ -100,13 +100,14 @@ int pairs_needed(int comparisons);
 struct ConfigResult {
   std::vector<double> values;        ///< one a run that went well, in the order of rounds
   std::optional<double> median, p99; ///< p99: the worst hundredth of all values, where runs have several
-  Effect effect;                     ///< against the first configuration; pairs 0 for itself
+  PairedEffect effect;                     ///< against the first configuration; pairs 0 for itself
   int failed = 0;                    ///< runs
+  int without_value = 0;             ///< runs that ended well and said no number above zero
 };
 struct MetricResult {
   std::vector<ConfigResult> configs;
   double drift = 0;                  ///< of the first configuration from its first third of runs to its last, relative
-  bool drifted = false;              ///< more than its own scatter explains
+  bool drifted = false;              ///< more than its own scatter explains, and 1 %
 };
 MetricResult evaluate(const Comparison& c, std::size_t metric);
 

@@ -48,23 +48,23 @@ double since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 
 // ---- progress ----------------------------------------------------------------------------------------------------------
 
-/// One line that is written over on a terminal, a line a round elsewhere.
+/// One line that is written over on a terminal, a line a round elsewhere. With a budget the end is a time, not a number
+/// of rounds.
 class Progress {
  public:
   Progress(const Session& s, bool quiet, std::size_t configs, int rounds, std::optional<double> budget)
-      : session_(s), quiet_(quiet), configs_(configs), rounds_(rounds), budget_(budget) {}
+      : session_(s), quiet_(quiet), configs_(static_cast<double>(configs)), rounds_(rounds), budget_(budget) {}
 
   void before(const std::string& config, int round, std::size_t done_in_round) {
     if (quiet_ || (!session_.color_err && done_in_round != 0)) return;
-    const auto done = static_cast<double>(round + 1) * static_cast<double>(configs_) + static_cast<double>(done_in_round);
-    const auto all = static_cast<double>(rounds_ + 1) * static_cast<double>(configs_);
-    const double spent = since(start_);
+    const double done = (round + 1) * configs_ + static_cast<double>(done_in_round), all = (rounds_ + 1) * configs_;
+    const double spent = since(start_), share = budget_ ? std::min(1.0, spent / *budget_) : done / all;
     std::string left;
     if (budget_) left = fmt::format(", at most {} left", seconds_text(std::max(0.0, *budget_ - spent)));
     else if (done > 0) left = fmt::format(", about {} left", seconds_text(spent / done * (all - done)));
-    const auto text = fmt::format("compare: {}  {}{}", round < 0 ? "warm-up" : fmt::format("round {} of {}", round + 1, rounds_), config, left);
-    if (session_.color_err) session_.err << "\r\x1b[K" << text << std::flush;
-    else session_.err << text << '\n' << std::flush;
+    const auto name = round < 0 ? "warm-up" : fmt::format("round {}", round + 1) + (budget_ ? "" : fmt::format(" of {}", rounds_));
+    if (session_.color_err) session_.err << fmt::format("\r\x1b[K{} {}, {}{}", bar(share), name, config, left) << std::flush;
+    else session_.err << fmt::format("compare: {}{}\n", name, left) << std::flush;
   }
   void end() const {
     if (!quiet_ && session_.color_err) session_.err << "\r\x1b[K" << std::flush;
@@ -72,9 +72,15 @@ class Progress {
   double spent() const { return since(start_); }
 
  private:
+  static std::string bar(double share) {
+    constexpr std::size_t kWidth = 20;
+    const auto full = static_cast<std::size_t>(share * kWidth);
+    return "[" + std::string(full, '#') + std::string(kWidth - full, '.') + "]";
+  }
+
   const Session& session_;
   bool quiet_;
-  std::size_t configs_;
+  double configs_;
   int rounds_;
   std::optional<double> budget_;
   Clock::time_point start_ = Clock::now();
@@ -115,15 +121,26 @@ Result<bool> Work::round(int number, const std::vector<int>& order, Progress& pr
   return true;
 }
 
-/// A metric that nothing in the output matches would be found out only at the end.
-Result<void> check_values(const Comparison& c) {
-  for (std::size_t metric = 0; metric < c.metrics.size(); ++metric) {
-    bool went_well = false, found = false;
-    for (const auto& t : c.trials) went_well |= t.status == 0, found |= t.status == 0 && !t.values[metric].empty();
-    if (went_well && !found)
-      return fail(Error::Kind::kNotFound, fmt::format("read the metric '{}': the warm-up's output has no match", to_string(c.metrics[metric])),
-                  "run the command alone and look at what it prints");
+/// What the warm-up of all configurations says of a metric; a fault would else be found out only at the end.
+Result<void> check_values(const Comparison& c, std::size_t metric) {
+  bool went_well = false, found = false, positive = false;
+  for (const auto& t : c.trials) {
+    if (t.status != 0) continue;
+    went_well = true;
+    for (const double value : t.values[metric]) found = true, positive |= value > 0;
   }
+  const auto name = to_string(c.metrics[metric]);
+  if (went_well && !found)
+    return fail(Error::Kind::kNotFound, fmt::format("read the metric '{}': the warm-up's output has no match", name),
+                "run the command alone and look at what it prints");
+  if (found && !positive)
+    return fail(Error::Kind::kNotFound, fmt::format("compare by '{}': no number in the warm-up's output is above zero", name),
+                "runs are compared by their ratio; take a time or a rate");
+  return {};
+}
+
+Result<void> check_warm_up(const Comparison& c) {
+  for (std::size_t metric = 0; metric < c.metrics.size(); ++metric) NUMAPIN_CHECK_OK(check_values(c, metric));
   if (std::all_of(c.trials.begin(), c.trials.end(), [](const Trial& t) { return t.status != 0; }) && !c.trials.empty()) {
     const auto& t = c.trials.front();
     return fail(Error::Kind::kSystem, fmt::format("run the command: it failed under every configuration, with status {}{}{}", t.status,
@@ -136,7 +153,7 @@ Result<void> check_values(const Comparison& c) {
 bool Work::narrow() const {
   const auto result = evaluate(comparison, 0);
   return std::all_of(result.configs.begin() + 1, result.configs.end(), [](const ConfigResult& r) {
-    return r.effect.low && *r.effect.high - *r.effect.low < 2 * kNarrow && r.effect.verdict != Effect::Verdict::kTooFew;
+    return r.effect.low && *r.effect.high - *r.effect.low < 2 * kNarrow && r.effect.verdict != PairedEffect::Verdict::kTooFew;
   });
 }
 
@@ -145,7 +162,7 @@ Result<void> Work::all() {
   std::vector<int> in_turn;
   for (int i = 0; i < static_cast<int>(configs.size()); ++i) in_turn.push_back(i);
   NUMAPIN_TRY(const bool warm, round(-1, in_turn, progress));
-  if (warm) NUMAPIN_CHECK_OK(check_values(comparison));
+  if (warm) NUMAPIN_CHECK_OK(check_warm_up(comparison));
   const auto order = balanced_order(static_cast<int>(configs.size()), rounds, options.seed);
   double longest_round = 0;
   for (int number = 0; warm && number < rounds; ++number) {
@@ -271,9 +288,9 @@ Runner add_compare(CLI::App& app) {
                                               " (default none,cpu,memory,both)")
       ->type_name("LIST")->group(kWhat);
   app.add_option("--metric", o->metrics, "wall (default), a regular expression with a group over the output, or json:KEY; "
-                                         "several: the first decides")
+                                         "several: the first decides; 'higher:' or 'lower:' before one says what is better")
       ->type_name("METRIC")->group(kWhat)->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_flag("--higher-is-better", o->higher_is_better, "The metrics (but wall) are rates, not times")->group(kWhat);
+  app.add_flag("--higher-is-better", o->higher_is_better, "Metrics that do not say it themselves (but wall) are rates, not times")->group(kWhat);
   app.add_option("--runs", o->runs, "Runs of each configuration (default: as many as a verdict needs, at least 8)")
       ->check(number_from(1, kMostRounds))->type_name("N")->group(kWhat);
   app.add_option("--budget", o->budget, "Go on until the intervals are within 1 % or this time is spent: 90s, 10m, 1h")

@@ -90,7 +90,12 @@ std::string options_of(const JobOptions& o, bool launch) {
   if (o.processes_per_gpu > 1) add("nproc-per-gpu", std::to_string(o.processes_per_gpu));
   if (o.cpus != (launch ? "exclusive" : "node")) add("cpus", o.cpus);
   if (o.smt == "off") add("smt", "off");
-  if (!o.memory.empty() && o.memory != "preferred") add("memory", o.memory);
+  if (!o.memory.empty() && (o.memory != "preferred" || !o.profile.empty())) add("memory", o.memory);
+  if (!o.profile.empty()) add("profile", o.profile);
+  if (o.reserve > 0) add("reserve", std::to_string(o.reserve));
+  if (!o.worker_cores.empty()) add("worker-cores", o.worker_cores);
+  if (o.visible != "own") add("visible", o.visible);
+  if (!o.measured.empty()) add("measured", shell_word(o.measured));
   return text;
 }
 
@@ -98,7 +103,10 @@ std::string line_of(const Config& config, const JobOptions& o, std::optional<Nod
   if (config.name == "none" && one) return command;
   if (wrong && one) return fmt::format("numapin run -N {0} -p {0} -- {1}", number(*wrong), command);
   if (wrong) return "(each rank on the node farthest from its own) " + command;
-  const bool launch = !one || o.processes > 0 || o.cpus == "exclusive" || o.cpus == "spread";
+  // `run` has no word for these.
+  const bool only_launch = o.cpus == "exclusive" || o.cpus == "spread" || o.reserve > 0 || !o.worker_cores.empty() ||
+                           o.visible != "own" || !o.measured.empty() || o.processes_per_gpu > 1;
+  const bool launch = !one || o.processes > 0 || only_launch;
   return fmt::format("numapin {}{} -- {}", launch ? "launch" : "run", options_of(o, launch), command);
 }
 

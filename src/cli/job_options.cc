@@ -85,21 +85,22 @@ void add_job_options(CLI::App& app, JobOptions& o) {
       ->check(number_from(1, 1024))->type_name("N")->group(kWhich);
   app.add_option("--nproc", o.processes, "Without GPUs: processes to share out over the NUMA nodes")
       ->check(number_from(1, 65536))->type_name("N")->group(kWhich);
-  app.add_option("--cpus", o.cpus, "Exclusive (default): each its own cores, counted over all GPUs of the node; node, "
-                                   "socket, l3, spread, all, none")
+  app.add_option("--cpus", o.cpus, "CPUs of each process: exclusive (default: cores of its own, counted over all GPUs of "
+                                   "the node), node, socket, l3, spread, all, none")
       ->check(one_of({"node", "socket", "l3", "exclusive", "spread", "all", "none"}))->type_name("WORD")->group(kWhere);
-  app.add_option("--smt", o.smt, "Off: one logical CPU of each core")
+  app.add_option("--smt", o.smt, "off: one logical CPU of each core; default on")
       ->check(one_of({"on", "off"}))->type_name("WORD")->group(kWhere);
-  app.add_option("--memory", o.memory, "Preferred (default), bind, interleave, weighted-interleave, local, none")
+  app.add_option("--memory", o.memory, "Memory of the GPU's node: preferred (default; spills when full), bind (never elsewhere), "
+                                       "interleave, weighted-interleave, local, none")
       ->check(one_of({"preferred", "bind", "interleave", "weighted-interleave", "local", "none"}))->type_name("WORD")
       ->group(kWhere);
-  app.add_option("--profile", o.profile, "Training, inference (bind, one thread a core), big-memory (interleave)")
+  app.add_option("--profile", o.profile, "training (the defaults), inference (bind, one thread a core), big-memory (interleave)")
       ->check(one_of({"training", "inference", "big-memory"}))->type_name("WORD")->group(kWhere);
   app.add_option("--reserve", o.reserve, "Physical cores of each node to leave to the system")
       ->check(number_from(0))->type_name("N")->group(kWhere);
   app.add_option("--worker-cores", o.worker_cores, "Cores of each share for data-loading workers (NUMAPIN_WORKER_CPUS)")
       ->type_name("N|auto")->group(kWhere);
-  app.add_option("--visible", o.visible, "Own (default): each sees its GPU alone, as number 0; all: each sees the GPUs of "
+  app.add_option("--visible", o.visible, "GPUs that each process sees: own (default): its own alone, as number 0; all: those of "
                                          "all ranks, its own as number LOCAL_RANK")
       ->check(one_of({"own", "all"}))->type_name("WORD")->group(kWhere);
   app.add_option("--machine", o.machine, "Plan for this recorded or built-in machine")->type_name("FILE|NAME");

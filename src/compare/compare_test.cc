@@ -75,8 +75,8 @@ Rates simulate(const Simulation& s, int pairs, double truth, int experiments, in
       other.push_back(run(std::log1p(truth)));
     }
     const auto effect = paired_effect(base, other, false, comparisons, static_cast<unsigned>(e), kResamples);
-    r.better += effect.verdict == Effect::Verdict::kBetter;
-    r.worse += effect.verdict == Effect::Verdict::kWorse;
+    r.better += effect.verdict == PairedEffect::Verdict::kBetter;
+    r.worse += effect.verdict == PairedEffect::Verdict::kWorse;
     r.covered += effect.low && *effect.low <= truth && truth <= *effect.high;
   }
   for (double* rate : {&r.better, &r.worse, &r.covered}) *rate /= experiments;
@@ -100,6 +100,28 @@ TEST(PairedEffect, FindsNothingInAnyOfManyComparisons) {
   EXPECT_LE((r.better + r.worse) * kComparisons, 0.05 + 0.02);
 }
 
+// --budget looks again after each round and stops when the interval is narrow: by its width, never by where it lies.
+TEST(PairedEffect, KeepsItsLevelWhenRunsEndOnceTheIntervalIsNarrow) {
+  constexpr int kExperiments = 400, kFirstLook = 8, kMost = 24, kEvery = 4;
+  std::mt19937 random(20240502);
+  int found = 0, early = 0;
+  for (int e = 0; e < kExperiments; ++e) {
+    std::vector<double> base, other;
+    PairedEffect effect;
+    while (static_cast<int>(base.size()) < kMost) {
+      base.push_back(std::exp(0.012 * normal(random)));
+      other.push_back(std::exp(0.012 * normal(random)));
+      if (static_cast<int>(base.size()) < kFirstLook || base.size() % kEvery != 0) continue;
+      effect = paired_effect(base, other, false, 1, static_cast<unsigned>(e), kResamples);
+      if (*effect.high - *effect.low < 0.02) break;
+    }
+    early += static_cast<int>(base.size()) < kMost;
+    found += effect.verdict != PairedEffect::Verdict::kNoEffect;
+  }
+  EXPECT_GT(early, kExperiments / 2) << "else this shows nothing of ending early";
+  EXPECT_LE(found, kExperiments * (0.05 + 2.6 * std::sqrt(0.05 * 0.95 / kExperiments)));
+}
+
 TEST(PairedEffect, FindsWhatIsLargeAgainstTheScatter) {
   // 3 % faster, runs scatter by 2 %: the difference of two scatters by 2.8 %
   const Simulation s{0.02, 0, 0.10};
@@ -119,7 +141,7 @@ TEST(PairedEffect, GivesNoVerdictOnTooFewRuns) {
   EXPECT_EQ(pairs_needed(3), 7);
   const std::vector<double> base{1, 1.01, 0.99, 1, 1.02}, other{2, 2.01, 1.99, 2, 2.02};
   const auto e = paired_effect(base, other, false, 1, 1);
-  EXPECT_EQ(e.verdict, Effect::Verdict::kTooFew);
+  EXPECT_EQ(e.verdict, PairedEffect::Verdict::kTooFew);
   EXPECT_NEAR(e.relative, 0.99, 0.01);
   EXPECT_FALSE(paired_effect({1, 2}, {2, 3}, false, 1, 1).low);
   EXPECT_EQ(paired_effect({}, {}, false, 1, 1).pairs, 0);
@@ -127,9 +149,9 @@ TEST(PairedEffect, GivesNoVerdictOnTooFewRuns) {
 
 TEST(PairedEffect, KnowsWhichWayIsBetter) {
   const std::vector<double> base{1, 1.01, 0.99, 1, 1.02, 1, 1.01}, other{2, 2.01, 1.98, 2, 2.02, 2, 2.01};
-  EXPECT_EQ(paired_effect(base, other, true, 1, 1).verdict, Effect::Verdict::kBetter);
-  EXPECT_EQ(paired_effect(base, other, false, 1, 1).verdict, Effect::Verdict::kWorse);
-  EXPECT_EQ(paired_effect(base, base, false, 1, 1).verdict, Effect::Verdict::kNoEffect);
+  EXPECT_EQ(paired_effect(base, other, true, 1, 1).verdict, PairedEffect::Verdict::kBetter);
+  EXPECT_EQ(paired_effect(base, other, false, 1, 1).verdict, PairedEffect::Verdict::kWorse);
+  EXPECT_EQ(paired_effect(base, base, false, 1, 1).verdict, PairedEffect::Verdict::kNoEffect);
 }
 
 // ---- metrics ------------------------------------------------------------------------------------------------------------
@@ -150,6 +172,16 @@ TEST(Metric, TakesTheFirstGroupWhereverItMatches) {
 TEST(Metric, TakesKeysOfJsonLines) {
   EXPECT_THAT(read("json:timing.step", {R"({"timing": {"step": 0.25}})", R"({"timing": 3})", "{", "text", R"([1])", R"({"timing": {"step": "x"}})"}),
               ElementsAre(0.25));
+}
+
+TEST(Metric, MaySayWhichWayIsBetter) {
+  const auto speed = parse_metric("higher:speed: ([0-9.]+)", false);
+  EXPECT_TRUE(speed->higher_is_better);
+  EXPECT_EQ(to_string(*speed), "speed: ([0-9.]+)");
+  const auto latency = parse_metric("lower:json:ms", true);
+  EXPECT_FALSE(latency->higher_is_better);
+  EXPECT_EQ(to_string(*latency), "json:ms");
+  EXPECT_TRUE(parse_metric("json:ms", true)->higher_is_better);
 }
 
 TEST(Metric, SaysWhatIsWrongWithAnExpression) {
@@ -204,9 +236,36 @@ TEST(Conclusion, CountsOnlyRoundsInWhichBothWentWell) {
   EXPECT_THAT(compare_text(c, 100), HasSubstr("1 of 8 failed"));
 }
 
+/// Three configurations of eight runs each; those of one failed.
+Comparison with_failures(int config) {
+  auto c = made({{1, 1.01, 0.99, 1, 1.02, 0.98, 1, 1.01}, {2, 2, 2, 2.1, 2, 2, 1.9, 2}, {1, 1.01, 0.99, 1, 1.02, 0.98, 1, 1.01}});
+  for (auto& t : c.trials)
+    if (t.config == config) t.status = 1;
+  return c;
+}
+
+TEST(Conclusion, ExpectsNothingOfAConfigurationThatFails) {
+  EXPECT_THAT(conclusion(with_failures(2)), HasSubstr("nothing is measurably better than 'none'")) << "not: too few runs";
+  EXPECT_THAT(conclusion(with_failures(0)), HasSubstr("no run of 'none' ended well"));
+  auto c = made({{1, 1.01, 0.99, 1, 1.02, 0.98, 1, 1.01}, {2, 2, 2, 2, 2, 2, 2, 2}});
+  for (auto& t : c.trials) t.status = t.config;
+  EXPECT_THAT(conclusion(c), HasSubstr("no run of the other configurations ended well"));
+  EXPECT_THAT(conclusion(made({{1}, {2}})), HasSubstr("too few runs"));
+  EXPECT_THAT(conclusion(made({{}, {}})), HasSubstr("too few runs")) << "interrupted in the warm-up";
+}
+
+TEST(Conclusion, DoesNotCallARunFailedThatSaidNoNumber) {
+  auto c = made({{1, 1.01, 0.99, 1, 1.02, 0.98, 1, 1.01}, {0, -1, 2, 2, 2, 2, 2, 2}}, true);
+  c.trials[9].values = {{}};
+  const auto text = compare_text(c, 100);
+  EXPECT_THAT(text, HasSubstr("2 of 8 without a value"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("failed")));
+}
+
 TEST(Evaluate, SeesADrift) {
   EXPECT_TRUE(evaluate(made({{1, 1.01, 1.1, 1.12, 1.2, 1.22}}), 0).drifted);
   EXPECT_FALSE(evaluate(made({{1, 1.2, 1.1, 1.12, 1.01, 1.22}}), 0).drifted);
+  EXPECT_FALSE(evaluate(made({{1, 1.0001, 1.001, 1.001, 1.002, 1.0021}}), 0).drifted) << "0.2 % are nobody's concern";
 }
 
 TEST(Evaluate, HasTheWorstHundredthOfManyValues) {

@@ -74,9 +74,9 @@ std::pair<double, double> bootstrap_interval(const std::vector<double>& d, doubl
   return {own.mean - quantile(1 - alpha / 2) * own.error, own.mean - quantile(alpha / 2) * own.error};
 }
 
-Effect::Verdict verdict_of(const Effect& e, bool higher_is_better, double alpha) {
-  if (e.p > alpha || !e.low || (*e.low <= 0 && *e.high >= 0)) return Effect::Verdict::kNoEffect;
-  return (e.relative > 0) == higher_is_better ? Effect::Verdict::kBetter : Effect::Verdict::kWorse;
+PairedEffect::Verdict verdict_of(const PairedEffect& e, bool higher_is_better, double alpha) {
+  if (e.p > alpha || !e.low || (*e.low <= 0 && *e.high >= 0)) return PairedEffect::Verdict::kNoEffect;
+  return (e.relative > 0) == higher_is_better ? PairedEffect::Verdict::kBetter : PairedEffect::Verdict::kWorse;
 }
 
 }  // namespace
@@ -86,9 +86,9 @@ int pairs_needed(int comparisons) {
   return 1 + static_cast<int>(std::ceil(std::log2(std::max(1, comparisons) / kLevel)));
 }
 
-Effect paired_effect(const std::vector<double>& base, const std::vector<double>& other, bool higher_is_better,
+PairedEffect paired_effect(const std::vector<double>& base, const std::vector<double>& other, bool higher_is_better,
                      int comparisons, unsigned seed, int resamples) {
-  Effect e;
+  PairedEffect e;
   e.pairs = static_cast<int>(std::min(base.size(), other.size()));
   std::vector<double> d;
   for (std::size_t i = 0; i < static_cast<std::size_t>(e.pairs); ++i) d.push_back(std::log(other[i] / base[i]));

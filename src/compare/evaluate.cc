@@ -34,6 +34,8 @@ std::optional<double> worst_hundredth(const Comparison& c, int config, std::size
   return all[static_cast<std::size_t>(std::ceil(0.99 * static_cast<double>(all.size()))) - 1];
 }
 
+constexpr double kDriftWorthTelling = 0.01;
+
 /// First third of the runs against the last: a machine that warms up or fills its page cache.
 void add_drift(MetricResult& result) {
   const auto& v = result.configs.at(0).values;
@@ -42,6 +44,7 @@ void add_drift(MetricResult& result) {
   const std::vector<double> early(v.begin(), v.begin() + third), late(v.end() - third, v.end());
   result.drift = *median(late) / *median(early) - 1;
   const auto [low, high] = std::minmax_element(early.begin(), early.end());
+  if (std::abs(result.drift) < kDriftWorthTelling) return;
   result.drifted = *std::min_element(late.begin(), late.end()) > *high || *std::max_element(late.begin(), late.end()) < *low;
 }
 
@@ -62,7 +65,10 @@ MetricResult evaluate(const Comparison& c, std::size_t metric) {
         right.push_back(value);
       }
     }
-    for (const auto& t : c.trials) r.failed += t.config == config && t.round >= 0 && t.status != 0;
+    int went_well = 0;
+    for (const auto& t : c.trials)
+      if (t.config == config && t.round >= 0) ++(t.status != 0 ? r.failed : went_well);
+    r.without_value = went_well - static_cast<int>(r.values.size());
     r.median = median(r.values);
     r.p99 = worst_hundredth(c, config, metric);
     if (config != 0)
@@ -79,13 +85,19 @@ std::string conclusion(const Comparison& c) {
     const double dx = result.configs[x].effect.relative, dy = result.configs[y].effect.relative;
     return c.metrics[0].higher_is_better ? dx > dy : dx < dy;
   };
+  const auto& base = c.configs.empty() ? std::string("none") : c.configs[0].name;
+  const auto failed = [&](std::size_t i) { return result.configs[i].values.empty() && result.configs[i].failed > 0; };
+  if (!result.configs.empty() && failed(0))
+    return fmt::format("no run of '{}' ended well: the others have nothing to be compared with", base);
   std::optional<std::size_t> best;
-  bool too_few = false, worse = false;
+  bool too_few = false, worse = false, any = false;
   for (std::size_t i = 1; i < result.configs.size(); ++i) {
+    if (failed(i)) continue;
     const auto verdict = result.configs[i].effect.verdict;
-    too_few |= verdict == Effect::Verdict::kTooFew;
-    worse |= verdict == Effect::Verdict::kWorse;
-    if (verdict == Effect::Verdict::kBetter && (!best || better(i, *best))) best = i;
+    any = true;
+    too_few |= verdict == PairedEffect::Verdict::kTooFew;
+    worse |= verdict == PairedEffect::Verdict::kWorse;
+    if (verdict == PairedEffect::Verdict::kBetter && (!best || better(i, *best))) best = i;
   }
   if (best) {
     const auto& e = result.configs[*best].effect;
@@ -93,7 +105,7 @@ std::string conclusion(const Comparison& c) {
                        100 * std::min(std::abs(*e.low), std::abs(*e.high)), 100 * std::max(std::abs(*e.low), std::abs(*e.high)),
                        c.configs[*best].stands_for);
   }
-  const auto& base = c.configs.empty() ? std::string("none") : c.configs[0].name;
+  if (!any) return fmt::format("no run of the other configurations ended well: stay with '{}'", base);
   if (too_few)
     return fmt::format("too few runs for a verdict: {} runs of each configuration are needed",
                        pairs_needed(static_cast<int>(c.configs.size()) - 1));

@@ -8,17 +8,17 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string_view word(Effect::Verdict v) {
+std::string_view word(PairedEffect::Verdict v) {
   switch (v) {
-    case Effect::Verdict::kBetter: return "better";
-    case Effect::Verdict::kWorse: return "worse";
-    case Effect::Verdict::kNoEffect: return "no measurable effect";
-    case Effect::Verdict::kTooFew: return "too few runs";
+    case PairedEffect::Verdict::kBetter: return "better";
+    case PairedEffect::Verdict::kWorse: return "worse";
+    case PairedEffect::Verdict::kNoEffect: return "no measurable effect";
+    case PairedEffect::Verdict::kTooFew: return "too few runs";
   }
   return "";
 }
 
-Json json_of(const Effect& e) {
+Json json_of(const PairedEffect& e) {
   return {{"pairs", e.pairs}, {"relative", e.relative}, {"low", or_null(e.low)}, {"high", or_null(e.high)},
           {"p", e.p}, {"verdict", word(e.verdict)}};
 }
@@ -30,7 +30,7 @@ Json json_of(const Comparison& c, std::size_t metric) {
   for (std::size_t i = 0; i < result.configs.size(); ++i) {
     const auto& r = result.configs[i];
     Json row{{"config", c.configs[i].name}, {"values", r.values}, {"median", or_null(r.median)}, {"p99", or_null(r.p99)},
-             {"failed", r.failed}};
+             {"failed", r.failed}, {"without_value", r.without_value}};
     if (i != 0) row["effect"] = json_of(r.effect);
     out["configs"].push_back(std::move(row));
   }

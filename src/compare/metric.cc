@@ -12,7 +12,7 @@ namespace numapin {
 namespace {
 
 constexpr std::string_view kJsonPrefix = "json:";
-constexpr const char* kHint = "as in --metric 'speed: ([0-9.]+)', json:KEY or wall";
+constexpr const char* kHint = "as in --metric 'higher:speed: ([0-9.]+)', json:KEY or wall";
 
 std::optional<double> number_in(const std::string& text) {
   try {
@@ -42,6 +42,12 @@ Result<MetricSpec> parse_metric(std::string_view text, bool higher_is_better) {
   MetricSpec spec;
   if (text == "wall") return spec;
   spec.higher_is_better = higher_is_better;
+  for (const std::string_view word : {"higher:", "lower:"}) {
+    if (!text.starts_with(word)) continue;
+    spec.higher_is_better = word == "higher:";
+    text.remove_prefix(word.size());
+    break;
+  }
   if (text.starts_with(kJsonPrefix)) {
     spec.kind = MetricSpec::Kind::kJson;
     spec.text = text.substr(kJsonPrefix.size());

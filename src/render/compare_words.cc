@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "render/layout.h"
 
 namespace numapin {
 namespace {
@@ -13,18 +12,22 @@ namespace {
 std::string percent(double relative) { return fmt::format("{:+.1f} %", 100 * relative); }
 
 std::string verdict_text(const ConfigResult& r, bool first) {
-  if (r.values.empty()) return "failed";
+  const int runs = r.failed + r.without_value + static_cast<int>(r.values.size());
+  if (r.values.empty()) return runs == 0 ? "no run" : r.failed == runs ? "failed" : "no value";
   std::string text;
   if (!first) {
     switch (r.effect.verdict) {
-      case Effect::Verdict::kBetter: text = "better"; break;
-      case Effect::Verdict::kWorse: text = "worse"; break;
-      case Effect::Verdict::kNoEffect: text = "no measurable effect"; break;
-      case Effect::Verdict::kTooFew: text = "too few runs"; break;
+      case PairedEffect::Verdict::kBetter: text = "better"; break;
+      case PairedEffect::Verdict::kWorse: text = "worse"; break;
+      case PairedEffect::Verdict::kNoEffect: text = "no measurable effect"; break;
+      case PairedEffect::Verdict::kTooFew: text = "too few runs"; break;
     }
   }
-  if (r.failed > 0)
-    text += fmt::format("{}{} of {} failed", text.empty() ? "" : ", ", r.failed, r.failed + static_cast<int>(r.values.size()));
+  const auto add = [&](int count, std::string_view what) {
+    if (count > 0) text += fmt::format("{}{} of {} {}", text.empty() ? "" : ", ", count, runs, what);
+  };
+  add(r.failed, "failed");
+  add(r.without_value, "without a value");
   return text;
 }
 
@@ -44,6 +47,11 @@ CompareWords compare_words(const ConfigResult& r, bool first) {
   if (r.effect.low) w.interval = fmt::format("{} to {}", percent(*r.effect.low), percent(*r.effect.high));
   w.verdict = verdict_text(r, first);
   return w;
+}
+
+std::string drift_sentence(const Comparison& c, const MetricResult& result) {
+  return fmt::format("'{}' drifted by {:+.1f} % from its first runs to its last: the machine was not steady; run again, or longer",
+                     c.configs.at(0).name, 100 * result.drift);
 }
 
 std::vector<std::string> failure_lines(const Comparison& c) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "numapin/compare.h"
+#include "render/layout.h"
 
 namespace numapin {
 
@@ -16,6 +17,13 @@ struct CompareWords {
 };
 /// `first`: the configuration that the others are compared with.
 CompareWords compare_words(const ConfigResult& r, bool first);
+
+/// Whether the first configuration drifted, and by how much; for results that say so.
+std::string drift_sentence(const Comparison& c, const MetricResult& result);
+
+/// A row a configuration, medians over its runs: name, wall time, CPU time, largest resident size, context switches,
+/// migrations between CPUs, pages from other nodes than wanted, memory by node. "-" where nothing was seen.
+std::vector<std::vector<Cell>> why_cells(const Comparison& c);
 
 /// What each configuration that failed printed last.
 std::vector<std::string> failure_lines(const Comparison& c);

@@ -86,6 +86,9 @@ TEST(Compare, DryRunShowsTheLinesThatAreCompared) {
   EXPECT_THAT(ran.out, HasSubstr("cpu: numapin run --gpu 5 --memory none -- python train.py 'a b'\n  CPUs 12-23,36-47"));
   EXPECT_THAT(ran.out, HasSubstr("both: numapin run --gpu 5 -- python"));
   EXPECT_THAT(ran.out, HasSubstr("wrong: numapin run -N 0 -p 0 -- python"));
+  const auto all = run_shell("numapin compare --machine dual-a100 --gpu 5 --configs none,both --reserve 1 --profile inference --worker-cores 2 --visible all --dry-run -- ./a");
+  EXPECT_THAT(all.out, HasSubstr("both: numapin launch --gpu 5 --cpus node --profile inference --reserve 1 --worker-cores 2 --visible all -- ./a\n"))
+      << all.err << "the line to use holds every option that was given";
   const auto one_node = run_shell("numapin compare --machine vm --gpu 0 --configs none,wrong --dry-run -- true");
   EXPECT_EQ(one_node.status, 3);
   EXPECT_THAT(one_node.err, HasSubstr("no other node"));

@@ -28,7 +28,7 @@ std::string frame(const std::string& title, int width, const std::string& page) 
          xml_text(page) + "\"></iframe>\n";
 }
 
-/// Each machine at the width of a desk and of a phone, and its drawing alone.
+/// Each machine at the width of a desk and of a phone, and its drawing alone; and a comparison.
 std::string host_page(const std::vector<NamedSystem>& systems) {
   std::string text = "<!DOCTYPE html><meta charset=\"utf-8\"><pre id=\"faults\"></pre>\n<script>" + contents(NUMAPIN_LAYOUT_JS) + "</script>\n";
   for (const auto& named : systems) {
@@ -36,6 +36,7 @@ std::string host_page(const std::vector<NamedSystem>& systems) {
     for (const int width : {1400, 400}) text += frame(named.name + " at " + std::to_string(width), width, page);
     text += frame(named.name + " drawn", 6000, "<!DOCTYPE html><body style=\"margin:0\">" + topo_svg(named.system));
   }
+  for (const int width : {1400, 400}) text += frame("a comparison at " + std::to_string(width), width, compare_html(comparison()));
   return text;
 }
 
@@ -66,7 +67,7 @@ TEST(Browser, FindsNothingOnTopOfAnything) {
     if (line.find("checked ") != line.npos) ++checked;
     EXPECT_EQ(line.find("FAULT "), line.npos) << line;
   }
-  EXPECT_EQ(checked, 3 * systems.size());
+  EXPECT_EQ(checked, 3 * systems.size() + 2);
   fs::remove_all(directory);
 }
 

@@ -151,4 +151,26 @@ std::string page_of(const System& system) {
   return report_html(report);
 }
 
+Comparison comparison() {
+  Comparison c;
+  c.command = {"python3", "train.py", "--data=" + std::string(90, 'x')};
+  c.metrics = {*parse_metric("higher:speed: ([0-9.]+) samples/sec", false), {}};
+  for (const auto* name : {"none", "interleave", "both", "wrong"})
+    c.configs.push_back({name, "numapin run --gpu 0 -- python3 train.py", "CPUs 0-11,24-35, memory preferred node 0"});
+  for (int round = 0; round < 12; ++round)
+    for (int config = 0; config < 4; ++config) {
+      Trial t;
+      t.config = config;
+      t.round = round;
+      t.status = config == 3 ? 137 : 0;
+      t.wall_s = 10 + round + config;
+      t.values = {std::vector<double>(20, 1000.0 + 10 * config + round * round), {t.wall_s}};
+      t.bytes_by_node = {{0, 3ull << 30}, {1, 200ull << 20}};
+      if (config == 3) t.last_lines = {"Killed"};
+      c.trials.push_back(t);
+    }
+  c.stopped = "the budget of 10 min is spent after 12 rounds";
+  return c;
+}
+
 }  // namespace numapin::test

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "numapin/compare.h"
 #include "numapin/machine.h"
 
 namespace numapin::test {
@@ -23,5 +24,7 @@ std::vector<NamedSystem> corpus_systems();
 
 /// The page with the plan of one process per GPU, two processes and a few measured figures.
 std::string page_of(const System& system);
+/// Of configurations with many values, a drift, a failure and an unkind command.
+Comparison comparison();
 
 }  // namespace numapin::test

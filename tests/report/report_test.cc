@@ -55,6 +55,16 @@ TEST(Drawings, AreGoodForEveryRecording) {
   for (const auto& named : all) expect_good(named);
 }
 
+TEST(ComparePage, IsGoodXmlAndNeedsNothingElse) {
+  auto c = comparison();
+  c.command.push_back("<script>alert('&\"')</script>");
+  c.trials.back().last_lines = {"--></pre><svg onload=x>"};
+  const auto page = compare_html(c);
+  EXPECT_EQ(xml_error(page), "");
+  for (const auto* reference : {"<script", "src=", "url(", "@import", "<link", "<iframe", "<svg onload"}) EXPECT_EQ(page.find(reference), page.npos) << reference;
+  EXPECT_THAT(page, HasSubstr("Killed"));
+}
+
 TEST(Drawings, AreGoodForTheCorpus) {
   const auto all = corpus_systems();
   if (all.empty()) GTEST_SKIP() << "no corpus (set NUMAPIN_CORPUS)";
