@@ -138,8 +138,10 @@ std::string_view ink_on(std::optional<int> heat) {
 }
 
 std::string heat_html(const HeatMap& map) {
-  std::string text = "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" + xml_text(map.title) +
-                     "\"><table class=\"heat\">\n<thead><tr><th scope=\"col\">" + xml_text(map.corner) + "</th>";
+  constexpr std::size_t kMany = 10;  // columns; more fit a printed page only in small letters, below upright headings
+  auto text = fmt::format("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\"><table class=\"heat{}\" style=\"--columns:{}\">\n"
+                          "<thead><tr><th scope=\"col\">{}</th>", xml_text(map.title), map.columns.size() > kMany ? " many" : "",
+                          map.columns.size(), xml_text(map.corner));
   for (const auto& column : map.columns) text += "<th scope=\"col\">" + xml_text(column) + "</th>";
   text += "</tr></thead>\n<tbody>\n";
   for (std::size_t r = 0; r < map.rows.size(); ++r) {

@@ -156,7 +156,7 @@ std::string machine_drawing(const Report& r) {
   const auto& m = r.system.machine;
   const PlanTints tints = r.plan ? PlanTints(*r.plan) : PlanTints();
   const auto cards = node_cards(m);
-  const bool few = cards.size() <= 2;
+  const bool few = cards.size() <= 2 || cards.size() == 4;  // two side by side; more, three
   constexpr double kNarrow = 376, kWide = 640;
   const auto drawn = [&](const NodeCard& card, double width) {
     return svg_element(draw_node_card(m, card, tints, r.system.allowance.cpus.value, width), "Drawing of " + card.title);

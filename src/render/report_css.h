@@ -58,7 +58,7 @@ details summary{cursor:pointer;color:var(--accent)}
 ul.plain{padding-left:20px;margin:0}
 footer p{max-width:none}
 .card p{max-width:46ch}
-.card+ul{margin-top:12px}
+.card+ul,.card+p{margin-top:12px}
 section>ul,section>p{max-width:110ch}
 footer{padding-top:28px;padding-bottom:36px;font-size:13px}
 @media (max-width:720px){
@@ -71,17 +71,23 @@ footer{padding-top:28px;padding-bottom:36px;font-size:13px}
   .stack tr{display:block;border-bottom:1px solid var(--line);padding:6px 0}
   .stack tbody tr:last-child{border-bottom:0}
   .stack th,.stack td{display:block;border:0;padding:1px 0}
+  .stack .bar{width:64px}
+  .stack td:empty{display:none}
   .stack td[data-name]::before{content:attr(data-name) ": ";color:var(--muted)}
 }
 @media print{
   @page{margin:12mm}
   body{background:none;font-size:11pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}
   main,header,footer{max-width:none;padding:0}
-  figure,.card,tr{break-inside:avoid}
-  h2,h3{break-after:avoid}
+  figure,.card,tr,p{break-inside:avoid}
+  h2,h3,section>p{break-after:avoid}
   .scroll{overflow:visible}
   .nodes,.nodes.few{grid-template-columns:1fr 1fr}
-  .heat th,.heat td{padding:2px 4px;font-size:9pt}
+  .few .narrow{display:block}.few .wide-drawing{display:none}
+  .heat{font-size:min(9pt,calc(140pt/var(--columns)))}
+  .heat th,.heat td{padding:.15em .3em;font-size:1em}
+  .heat td{min-width:0;border-width:1px}
+  .many thead th:not(:first-child){writing-mode:vertical-rl;transform:rotate(180deg);text-align:left}
 }
 )css";
 
