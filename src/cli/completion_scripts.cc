@@ -94,17 +94,28 @@ std::string zsh_offer(const OptionPage& o) {
     case Offer::kDirectory: return "_files -/";
     case Offer::kMachine: return "_numapin_machines";
     case Offer::kNothing: return " ";
-    default: return fmt::format("_numapin_list {}", list_name(o.offer));
+    default: return fmt::format(" _numapin_list {}", list_name(o.offer));  // the blank: no options of compadd before its argument
   }
 }
 
+/// The place of an argument: its number, or "*" for the last, which may stand for several.
+std::string zsh_place(const CommandPage& c, const OptionPage& o) {
+  int number = 0, last = 0;
+  for (const auto& other : c.options) {
+    if (!other.is_argument) continue;
+    ++last;
+    if (&other == &o) number = last;
+  }
+  return number == last ? "*" : std::to_string(number);
+}
+
 /// One specification of _arguments for each name.
-std::string zsh_option(const OptionPage& o) {
+std::string zsh_option(const CommandPage& c, const OptionPage& o) {
   std::string text;
   const auto value = o.value.empty() ? "" : fmt::format(":{}:{}", zsh_text(o.value), zsh_offer(o));
   for (const auto& name : o.names) {
     if (o.is_argument) {
-      text += fmt::format("      {} \\\n", quoted("*:" + zsh_text(o.value.empty() ? name : o.value) + ":" + zsh_offer(o)));
+      text += fmt::format("      {} \\\n", quoted(zsh_place(c, o) + ":" + zsh_text(o.value.empty() ? name : o.value) + ":" + zsh_offer(o)));
       continue;
     }
     const auto assign = o.value.empty() ? "" : name.starts_with("--") ? "=" : "+";
@@ -140,7 +151,10 @@ std::string fish_offer(const OptionPage& o) {
 
 std::string fish_option(const std::string& command, const OptionPage& o) {
   auto line = fmt::format("complete -c numapin -n '__fish_seen_subcommand_from {}'", command);
-  if (o.is_argument) return o.offer == Offer::kProcess || o.offer == Offer::kCheck ? line + fish_offer(o) + "\n" : "";
+  if (o.is_argument) {
+    const bool named = o.offer == Offer::kWords || o.offer == Offer::kProcess || o.offer == Offer::kCheck;
+    return named ? line + fish_offer(o) + "\n" : "";
+  }
   for (const auto& name : o.names) line += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
   return line + fish_offer(o) + " -d " + quoted(o.help) + "\n";
 }
@@ -197,21 +211,23 @@ std::string zsh_completion(const std::vector<CommandPage>& commands) {
   std::string names, cases;
   for (const auto& c : commands) {
     names += "    " + quoted(zsh_text(c.name) + ":" + c.summary) + "\n";
-    cases += fmt::format("    {})\n      _arguments -s \\\n", c.name);
-    for (const auto& o : c.options) cases += zsh_option(o);
+    cases += fmt::format("    {})\n      _arguments -s -S \\\n", c.name);
+    for (const auto& o : c.options) cases += zsh_option(c, o);
     cases += c.starts_program ? "      '(-)1:command:_command_names -e' '*::arguments:_normal' ;;\n" : "      && return ;;\n";
   }
   return std::string(kZshFunctions) + "  local -a commands=(\n" + names +
          "    'help:Print the help of a command'\n  )\n"
          "  if ((CURRENT == 2)); then _describe command commands; return; fi\n"
-         "  shift words; ((CURRENT--))\n  case $words[1] in\n" + cases + "  esac\n}\n\n_numapin \"$@\"\n";
+         "  shift words; ((CURRENT--))\n  case $words[1] in\n" + cases +
+         "    help) ((CURRENT == 2)) && _describe command commands ;;\n  esac\n}\n\n_numapin \"$@\"\n";
 }
 
 std::string fish_completion(const std::vector<CommandPage>& commands) {
-  std::string text(kFishFunctions);
+  auto text = std::string(kFishFunctions) + "complete -c numapin -f -n __fish_use_subcommand -a help -d 'Print the help of a command'\n";
   std::string programs;
   for (const auto& c : commands) {
-    text += fmt::format("complete -c numapin -f -n __fish_use_subcommand -a {} -d {}\n", c.name, quoted(c.summary));
+    text += fmt::format("complete -c numapin -f -n __fish_use_subcommand -a {0} -d {1}\n"
+                        "complete -c numapin -f -n '__fish_seen_subcommand_from help' -a {0} -d {1}\n", c.name, quoted(c.summary));
     if (c.starts_program) programs += " " + c.name;
   }
   for (const auto& c : commands) {

@@ -24,7 +24,7 @@ Offer offer_of(const OptionPage& o) {
   if (has_name(o, {"--check", "--explain"}) && !o.value.empty()) return Offer::kCheck;
   if (o.value.starts_with("PID")) return Offer::kProcess;
   if (o.value == "DIR") return Offer::kDirectory;
-  if (o.value.starts_with("FILE")) return Offer::kFile;
+  if (o.value.starts_with("FILE") || has_name(o, {"FILE"})) return Offer::kFile;
   return Offer::kNothing;
 }
 

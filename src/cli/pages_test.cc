@@ -159,22 +159,61 @@ TEST_F(Bash, GoesOnWithTheProgramToStart) {
   EXPECT_THAT(offered({"numapin", "run", "--gpu", "0", "ls", "--mem"}), testing::IsEmpty());  // ls's option, not ours
 }
 
-TEST(Fish, TakesTheScript) {
-  if (!is_installed("fish")) GTEST_SKIP() << "no fish";
-  const auto file = fs::path(testing::TempDir()) / ("numapin-fish-" + std::to_string(getpid()));
-  std::ofstream(file) << fish_completion(pages());
-  EXPECT_THAT(output_of("HOME=" + testing::TempDir() + " fish -c 'source " + file.string() + "; complete -C \"numapin topo --mat\"' 2>&1"), HasSubstr("--matrix\t"));
-  EXPECT_THAT(output_of("HOME=" + testing::TempDir() + " fish -c 'source " + file.string() + "; complete -C \"numapin run --memory we\"' 2>&1"),
-              HasSubstr("weighted-interleave"));
-  fs::remove(file);
+/// A numapin that knows one GPU and two checks, for shells that run it as a program.
+std::string stub_directory() {
+  const auto directory = fs::path(testing::TempDir()) / ("numapin-stub-" + std::to_string(getpid()));
+  fs::create_directories(directory);
+  std::ofstream(directory / "numapin") << "#!/bin/sh\ncase $3 in gpus) printf 'GPU-5e\\tA100, node 0\\n';; machines) printf 'dgx-h100\\tx\\ndual-a100\\ty\\n';; "
+                                          "checks) printf 'gpu-driver\\ta\\nnumad\\tb\\n';; esac\n";
+  fs::permissions(directory / "numapin", fs::perms::owner_all);
+  return directory;
 }
 
-TEST(Zsh, TakesTheScript) {
-  if (!is_installed("zsh")) GTEST_SKIP() << "no zsh";
-  const auto file = fs::path(testing::TempDir()) / ("numapin-zsh-" + std::to_string(getpid()));
-  std::ofstream(file) << zsh_completion(pages());
-  EXPECT_EQ(output_of("zsh -n " + file.string() + " 2>&1"), "");
-  fs::remove(file);
+TEST(Fish, Completes) {
+  if (!is_installed("fish")) GTEST_SKIP() << "no fish (Debian: fish)";
+  const auto directory = stub_directory();
+  std::ofstream(directory + "/script") << fish_completion(pages());
+  const auto offered = [&](const std::string& line) {
+    return output_of("cd /; HOME=" + directory + " PATH=" + directory + ":$PATH fish -c 'source " + directory + "/script; complete -C \"" + line + "\"' 2>&1");
+  };
+  EXPECT_THAT(offered("numapin topo --mat"), HasSubstr("--matrix\t"));
+  EXPECT_THAT(offered("numapin run --memory we"), HasSubstr("weighted-interleave"));
+  EXPECT_THAT(offered("numapin run --gpu "), HasSubstr("GPU-5e\tA100"));
+  EXPECT_THAT(offered("numapin topo --machine du"), HasSubstr("dual-a100\t"));
+  EXPECT_THAT(offered("numapin doctor --check gpu"), HasSubstr("gpu-driver\t"));
+  EXPECT_THAT(offered("numapin slurm g"), HasSubstr("gres"));
+  EXPECT_THAT(offered("numapin help sna"), HasSubstr("snapshot\t"));
+  EXPECT_THAT(offered("numapin run --gpu 0 -- ls /et"), HasSubstr("/etc/"));
+  fs::remove_all(directory);
+}
+
+/// Types lines, each with a tab behind it, in a zsh on a terminal of its own; prints those after which the screen has what
+/// is wanted, and hangs at the first after which it never has.
+constexpr const char* kZsh = R"zsh(
+zmodload zsh/zpty
+zpty z zsh -f -i
+zpty -w z 'PS1=READY; cd /; fpath=($DIR $fpath); PATH=$DIR:$PATH; autoload -Uz compinit; compinit -D -u; echo SET-''UP'
+zpty -r z out '*SET-UP*READY*'
+for line rest in "$@"; do
+  zpty -n -w z $'\x15'"$line"$'\t'  # \x15 takes back the line before
+  zpty -r z out "*$rest*" && print -r -- "$line"
+done
+)zsh";
+
+TEST(Zsh, Completes) {
+  if (!is_installed("zsh")) GTEST_SKIP() << "no zsh (Debian: zsh)";
+  const auto directory = stub_directory();
+  std::ofstream(directory + "/_numapin") << zsh_completion(pages());
+  std::ofstream(directory + "/type") << kZsh;
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"numapin topo --mat", "matrix"},          {"numapin run --memory we", "weighted-interleave"}, {"numapin launch --cpus=so", "socket"},
+      {"numapin run --gpu ", "GPU-5e"},          {"numapin topo --machine du", "dual-a100"},         {"numapin doctor --check gpu", "gpu-driver"},
+      {"numapin slurm g", "gres"},               {"numapin help sna", "snapshot"},                   {"numapin run --gpu 0 -- ls /et", "/etc"},
+      {"numapin run --gpu 0 ls /et", "/etc"}};
+  std::string arguments, lines;
+  for (const auto& [line, rest] : cases) arguments += " '" + line + "' '" + rest + "'", lines += line + "\n";
+  EXPECT_EQ(output_of("DIR=" + directory + " timeout 20 zsh -f " + directory + "/type" + arguments + " 2>&1"), lines);
+  fs::remove_all(directory);
 }
 
 }  // namespace
