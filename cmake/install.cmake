@@ -41,4 +41,22 @@ install(FILES ${PROJECT_BINARY_DIR}/numapinConfig.cmake ${PROJECT_BINARY_DIR}/nu
 file(RELATIVE_PATH NUMAPIN_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/numapin.pc.in numapin.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/numapin.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)
+foreach(package runtime:libnumapin${PROJECT_VERSION_MAJOR} library:libnumapin-dev)
+  string(REPLACE ":" ";" package ${package})
+  list(GET package 0 component)
+  list(GET package 1 name)
+  install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${name} RENAME copyright COMPONENT ${component})
+endforeach()
+
+# The Python package, for Debian's package alone (elsewhere: `pip install integrations/python`): what its own wheel holds.
+find_program(NUMAPIN_PACKAGE_PYTHON python3)
+mark_as_advanced(NUMAPIN_PACKAGE_PYTHON)
+if(NUMAPIN_PACKAGE_PYTHON)
+  install(CODE "
+    execute_process(COMMAND ${NUMAPIN_PACKAGE_PYTHON} -B build_package.py ${PROJECT_BINARY_DIR} OUTPUT_VARIABLE wheel OUTPUT_STRIP_TRAILING_WHITESPACE
+                    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/integrations/python COMMAND_ERROR_IS_FATAL ANY)
+    file(ARCHIVE_EXTRACT INPUT ${PROJECT_BINARY_DIR}/\${wheel} TOUCH
+         DESTINATION \$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/python3/dist-packages)" COMPONENT python EXCLUDE_FROM_ALL)
+  install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/python3-numapin RENAME copyright COMPONENT python EXCLUDE_FROM_ALL)
+endif()
 include(cmake/package.cmake)

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import os
 import re
+import sys
 import tarfile
 import zipfile
 
@@ -42,7 +43,9 @@ def _write_wheel(directory, files):
     name = f"{PACKAGE}-{_version()}-py3-none-any.whl"
     with zipfile.ZipFile(os.path.join(directory, name), "w", zipfile.ZIP_DEFLATED) as wheel:
         for path, text in files.items():
-            wheel.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), text)  # the same sources, the same bytes
+            entry = zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0))  # the same sources, the same bytes
+            entry.external_attr = 0o100644 << 16
+            wheel.writestr(entry, text)
     return name
 
 
@@ -60,3 +63,7 @@ def build_sdist(sdist_directory, config_settings=None):
         for name in ["pyproject.toml", "build_package.py", "README.md", *_sources()]:
             archive.add(os.path.join(HERE, name), f"{base}/{name}")
     return base + ".tar.gz"
+
+
+if __name__ == "__main__":  # build_package.py DIRECTORY: for Debian's package, which needs no pip
+    print(build_wheel(sys.argv[1]))
