@@ -33,7 +33,7 @@ def run_one(function, case_lab, arguments):
 def main():
     job = json.loads(sys.argv[1])
     machine = MACHINES[job["machine"]]
-    the_lab = lab.Lab(machine, job["kernel"], job["numapin"], job["probe"], job["zeroes"], job["quick"])
+    the_lab = lab.Lab(machine, job["kernel"], job["numapin"], job["probe"], job["triad"], job["zeroes"], job["quick"])
     for f in sorted(glob.glob(HERE + "/cases/*.py")):
         importlib.import_module(os.path.basename(f)[:-3])
     for case in lab.CASES:

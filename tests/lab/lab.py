@@ -88,8 +88,8 @@ def see(result):
 
 
 class Lab:
-    def __init__(self, machine, kernel, numapin, probe, zeroes, quick):
-        self.machine, self.kernel, self.numapin, self.probe = machine, kernel, numapin, probe
+    def __init__(self, machine, kernel, numapin, probe, triad, zeroes, quick):
+        self.machine, self.kernel, self.numapin, self.probe, self.triad = machine, kernel, numapin, probe, triad
         self.zeroes = zeroes  # a large file
         self.quick = quick
         self.wrong, self.notes = [], []
