@@ -1,7 +1,7 @@
 """What a cgroup or an affinity mask allows is kept, and what it costs is said."""
 import os
 
-from lab import case, id_list, write
+from lab import case, id_list, read, write
 
 NO_NEAR_CPU = r"(?i)no allowed CPU|none of .*CPUs.* allowed|not allowed"
 
@@ -55,7 +55,9 @@ def version_1(lab):
     if lab.kernel != "6.1":
         lab.skip("this kernel has no cpusets of version 1")
     os.makedirs("/run/v1", exist_ok=True)
-    write("/sys/fs/cgroup/cgroup.subtree_control", "-cpuset")  # version 1 gets what version 2 does not use
+    for path, *_ in os.walk("/sys/fs/cgroup", topdown=False):  # version 1 gets what version 2 does not use
+        if "cpuset" in read(f"{path}/cgroup.subtree_control"):
+            write(f"{path}/cgroup.subtree_control", "-cpuset")
     lab.tool("mount -t cgroup -o cpuset cpuset /run/v1")
     os.mkdir("/run/v1/case")
     try:
