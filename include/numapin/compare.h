@@ -92,7 +92,7 @@ struct PairedEffect {
 /// sign-flip test (up to 14 pairs; more: random flips). There is an effect where both agree. `comparisons`: into
 /// how many the 5 % are divided (Bonferroni), for intervals and verdicts alike. Values must be positive.
 PairedEffect paired_effect(const std::vector<double>& base, const std::vector<double>& other, bool higher_is_better,
-                     int comparisons, unsigned seed, int resamples = 20000);
+                           int comparisons, unsigned seed, int resamples = 20000);
 /// The least number of pairs with which paired_effect() can find anything.
 int pairs_needed(int comparisons);
 
@@ -100,7 +100,7 @@ int pairs_needed(int comparisons);
 struct ConfigResult {
   std::vector<double> values;        ///< one a run that went well, in the order of rounds
   std::optional<double> median, p99; ///< p99: the worst hundredth of all values, where runs have several
-  PairedEffect effect;                     ///< against the first configuration; pairs 0 for itself
+  PairedEffect effect;               ///< against the first configuration; pairs 0 for itself
   int failed = 0;                    ///< runs
   int without_value = 0;             ///< runs that ended well and said no number above zero
 };

@@ -87,7 +87,7 @@ int pairs_needed(int comparisons) {
 }
 
 PairedEffect paired_effect(const std::vector<double>& base, const std::vector<double>& other, bool higher_is_better,
-                     int comparisons, unsigned seed, int resamples) {
+                           int comparisons, unsigned seed, int resamples) {
   PairedEffect e;
   e.pairs = static_cast<int>(std::min(base.size(), other.size()));
   std::vector<double> d;

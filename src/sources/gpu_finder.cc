@@ -12,7 +12,7 @@ constexpr double kFirstWait_s = 1, kLongestWait_s = 32;
 }  // namespace
 
 GpuUserFinder::GpuUserFinder(const FileTree& tree, const Machine& m, const NvmlApi* nvml, CpuClock cpu)
-    : tree_(tree), machine_(m), nvml_(nvml), cpu_(std::move(cpu)) {}
+    : tree_(tree), self_(sources::own_pid(tree)), machine_(m), nvml_(nvml), cpu_(std::move(cpu)) {}
 
 /// False where it has ended.
 bool GpuUserFinder::look_into(int pid, double now_s, Known& known) {
@@ -61,7 +61,6 @@ GpuUserFinder::Found GpuUserFinder::look(double now_s, double budget_s) {
 
   Found found;
   int elsewhere = 0, closed = 0;
-  const auto self = sources::own_pid(tree_);
   sources::PidGpus listed;
   if (nvml_ != nullptr) listed = sources::nvml_users(machine_, *nvml_);
   auto amd = sources::kfd_users(tree_, machine_);
@@ -70,7 +69,7 @@ GpuUserFinder::Found GpuUserFinder::look(double now_s, double budget_s) {
     if (!known_.contains(pid)) ++elsewhere;
   for (const auto& [pid, known] : known_) {
     found.children.emplace(known.parent, pid);
-    if (pid == self) continue;
+    if (pid == self_) continue;
     if (const auto driver = listed.find(pid); driver != listed.end())
       found.users.push_back({pid, {driver->second.begin(), driver->second.end()}, amd.contains(pid) ? Source::kKfd : Source::kNvml});
     else if (!known.gpus.empty()) found.users.push_back({pid, known.gpus, Source::kProcfs});

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "numapin/process.h"
@@ -37,6 +38,7 @@ class GpuUserFinder {
   void look_again(double now_s, double budget_s);
 
   const FileTree& tree_;
+  const std::optional<int> self_;
   const Machine& machine_;
   const NvmlApi* nvml_;
   CpuClock cpu_;
